@@ -1,0 +1,200 @@
+"""From store items to a snapshot: a pure function of the items now and the last good ones.
+
+Layers, lowest first: code defaults, the document, field keys. Never raises on any items:
+what cannot be used becomes a ``Rejection``, and its last good value goes on in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from retunable.config.agent_config import AgentConfig
+from retunable.config.checksum import checksum
+from retunable.config.declaration import Declaration
+from retunable.config.document import Document, PlainBatch, parse_document
+from retunable.config.envelope import Envelope, Tombstone
+from retunable.config.fieldset import secret_reason
+from retunable.config.items import Item, Items, StoreKind, Unreadable, present, readable
+from retunable.config.last_good import LastGood
+from retunable.config.overrides import Overrides, read_overrides
+from retunable.config.rejection import Refused, Rejection
+from retunable.config.snapshot import Provenance, Snapshot
+
+NOTHING: Final = LastGood()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A snapshot, and what to remember for the next one."""
+
+    snapshot: Snapshot
+    last_good: LastGood
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The layers below the field keys."""
+
+    config: AgentConfig
+    document: Document | None
+    item: Item | None
+    kept: bool = False
+    lost: bool = False
+    rejections: tuple[Rejection, ...] = ()
+
+
+def build(
+    declaration: Declaration,
+    items: Items,
+    *,
+    last_good: LastGood = NOTHING,
+    store: StoreKind = "other",
+    whole: bool = True,
+) -> Built:
+    """Build the snapshot (revision 0) of a store's items; items of other keys are ignored.
+
+    ``whole`` is False where the items were not read in one piece. Where no item of the agent
+    is left but some are remembered, that is a loss and all remembered ones stay.
+    """
+    own = {key: items[key] for key in declaration.keys if key in items}
+    now = present(own)
+    secret = now.pop(declaration.secret_key, None)
+    remembered = {key: last_good.items[key] for key in declaration.keys if key in last_good.items}
+    lost_all = not now and bool(remembered)
+    if lost_all:
+        now.update(remembered)
+    base = _read_base(declaration, now, last_good, store)
+    overrides = read_overrides(declaration, base.config, now, last_good, store)
+    config = base.config.with_values(overrides.values)
+    lost = tuple(now) if lost_all else (declaration.document,) if base.lost else ()
+    snapshot = Snapshot(
+        agent=declaration.agent,
+        environment=declaration.environment,
+        config=config,
+        checksum=checksum(config.to_json()),
+        **_document_parts(base.document),
+        overrides=MappingProxyType(overrides.values),
+        provenance=MappingProxyType(_provenance(declaration, base, overrides)),
+        rejected=(*base.rejections, *overrides.rejections, *_secret(declaration, secret)),
+        lost=lost,
+        whole=whole,
+    )
+    return Built(snapshot, _remember(declaration, base, overrides, last_good))
+
+
+def _read_base(
+    declaration: Declaration, now: Items, last_good: LastGood, store: StoreKind
+) -> _Base:
+    key = declaration.document
+    current, remembered = now.get(key), last_good.items.get(key)
+    if current is None and remembered is None:
+        return _Base(declaration.defaults, None, None)
+    if current is None:
+        return _kept_base(declaration, remembered, last_good, lost=True)
+    try:
+        item = readable(current, store)
+        document = _read_document(item, declaration, last_good)
+    except Refused as refusal:
+        base = _kept_base(declaration, remembered, last_good)
+        rejection = refusal.rejection(key, kept=base.item is not None)
+        return _Base(base.config, base.document, base.item, base.kept, rejections=(rejection,))
+    return _Base(_config_of(document, declaration), document, item)
+
+
+def _kept_base(
+    declaration: Declaration,
+    remembered: Item | None,
+    last_good: LastGood,
+    *,
+    lost: bool = False,
+) -> _Base:
+    if remembered is None:
+        return _Base(declaration.defaults, None, None)
+    try:
+        document = _read_document(remembered, declaration, last_good)
+    except Refused as refusal:
+        # The program's constraints have changed since: the layer below, and it is said.
+        rejection = refusal.rejection(declaration.document)
+        return _Base(declaration.defaults, None, None, lost=lost, rejections=(rejection,))
+    config = _config_of(document, declaration)
+    return _Base(config, document, remembered, kept=True, lost=lost)
+
+
+def _read_document(item: Item, declaration: Declaration, last_good: LastGood) -> Document:
+    document = parse_document(item.value, declaration)
+    if isinstance(document, Envelope | Tombstone) and document.generation < last_good.generation:
+        raise Refused(
+            "older_generation",
+            f"generation {document.generation} is lower than {last_good.generation}, "
+            "which this agent has already taken",
+        )
+    return document
+
+
+def _config_of(document: Document, declaration: Declaration) -> AgentConfig:
+    match document:
+        case PlainBatch(values):
+            return declaration.defaults.with_values(values)
+        case Envelope(stable=stable):
+            return stable.config
+        case Tombstone():
+            return declaration.defaults
+
+
+def _document_parts(document: Document | None) -> dict[str, Any]:
+    match document:
+        case None:
+            return {}
+        case PlainBatch():
+            return {"document": "plain"}
+        case Tombstone(generation):
+            return {"document": "tombstone", "generation": generation}
+        case Envelope():
+            return {
+                "document": "envelope",
+                "generation": document.generation,
+                "stable": document.stable,
+                "canary": document.canary,
+                "revoked": document.revoked,
+                "not_honoured": document.not_honoured,
+            }
+
+
+def _provenance(
+    declaration: Declaration, base: _Base, overrides: Overrides
+) -> dict[str, Provenance]:
+    found = {name: Provenance("default") for name in declaration.field_keys}
+    if base.item is not None:
+        below = Provenance("document", declaration.document, base.item.version, base.kept)
+        match base.document:
+            case PlainBatch(values):
+                found.update(dict.fromkeys(values, below))
+            case Envelope():
+                found.update(dict.fromkeys(found, below))
+    for name, used in overrides.used.items():
+        key = declaration.field_keys[name]
+        found[name] = Provenance("override", key, used.item.version, used.kept)
+    return found
+
+
+def _secret(declaration: Declaration, item: Item | Unreadable | None) -> tuple[Rejection, ...]:
+    if item is None:
+        return ()
+    size = len(item.value) if isinstance(item, Item) else 0
+    key = declaration.secret_key
+    return (Rejection(key, None, "secret", secret_reason(key, size)),)
+
+
+def _remember(
+    declaration: Declaration, base: _Base, overrides: Overrides, last_good: LastGood
+) -> LastGood:
+    items = dict(overrides.remembered)
+    document = base.item or last_good.items.get(declaration.document)
+    if document is not None:
+        items[declaration.document] = document
+    generation = last_good.generation
+    if isinstance(base.document, Envelope | Tombstone):
+        generation = max(generation, base.document.generation)
+    return LastGood(MappingProxyType(items), generation)

@@ -1,0 +1,71 @@
+"""A snapshot: what a process knows now about one agent's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from retunable.config.agent_config import AgentConfig
+from retunable.config.document import DocumentKind
+from retunable.config.envelope import Variant
+from retunable.config.rejection import Rejection
+
+Layer = Literal["default", "document", "override"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where one field's value comes from.
+
+    ``key`` is the store key (None for a code default), ``item_version`` what the store calls
+    its version, and ``kept`` tells that it is a last good value, not what stands there now.
+    """
+
+    layer: Layer
+    key: str | None = None
+    item_version: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One frozen view of the store's items, validated and layered.
+
+    ``config`` is what a caller without user or conversation gets, ``checksum`` its effective
+    checksum. ``version``, ``version_checksum`` and ``generation`` come from an active release
+    envelope. ``lost`` names store keys whose item is gone and whose last value is kept.
+    ``whole`` is False where one poisoned value kept the store from being read in one piece.
+    """
+
+    agent: str
+    environment: str
+    config: AgentConfig
+    checksum: str
+    document: DocumentKind = "none"
+    generation: int | None = None
+    stable: Variant | None = None
+    canary: Variant | None = None
+    revoked: tuple[str, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    provenance: Mapping[str, Provenance] = field(default_factory=lambda: MappingProxyType({}))
+    rejected: tuple[Rejection, ...] = ()
+    lost: tuple[str, ...] = ()
+    not_honoured: tuple[str, ...] = ()
+    whole: bool = True
+    revision: int = 0
+
+    @property
+    def version(self) -> int | None:
+        """The number of the stable version, where an envelope is active."""
+        return self.stable.version if self.stable else None
+
+    @property
+    def version_checksum(self) -> str | None:
+        """The version checksum of the stable version, where an envelope is active."""
+        return self.stable.checksum if self.stable else None
+
+    def same_as(self, other: Snapshot) -> bool:
+        """Tell whether two snapshots say the same, whatever their revisions."""
+        return replace(self, revision=0) == replace(other, revision=0)

@@ -1,0 +1,60 @@
+"""Every exception that Retunable raises, in one tree.
+
+    RetunableError
+    ├── ConfigurationError      what the program declared cannot work; raised at construction
+    ├── Unavailable             a part outside the process is away (``part`` names it)
+    │   └── NotReady            the agent never had a configuration, so it runs nothing
+    ├── RunFailed               a run ended without an answer (``run_id``, ``reason``)
+    ├── RunTimeout              a run did not end before its deadline; it goes on by itself
+    └── StoreWriteError         a writer could not change the configuration store
+
+A configuration that the store offers and the agent refuses is no exception: it is a
+``Rejection`` in the snapshot. Errors of other libraries are mapped once, at the adapter.
+"""
+
+from __future__ import annotations
+
+
+class RetunableError(Exception):
+    """The root of the tree."""
+
+
+class ConfigurationError(RetunableError):
+    """What the program declared cannot work; the message says what to write instead."""
+
+
+class Unavailable(RetunableError):
+    """A part outside the process is away.
+
+    ``part`` is a stable word: ``sidecar``, ``placement``, ``scheduler``, ``state store``,
+    ``configuration store``, ``component``.
+    """
+
+    def __init__(self, message: str, *, part: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+class NotReady(Unavailable):
+    """The agent never had a configuration and nothing is remembered on disk."""
+
+
+class RunFailed(RetunableError):
+    """A run ended without an answer."""
+
+    def __init__(self, message: str, *, run_id: str, reason: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.reason = reason
+
+
+class RunTimeout(RetunableError):
+    """A run did not end before the caller's deadline; the run itself goes on."""
+
+    def __init__(self, message: str, *, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class StoreWriteError(RetunableError):
+    """A writer could not change the configuration store; nothing was written."""
