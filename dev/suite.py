@@ -1,0 +1,113 @@
+"""`make test`: the linters, then the tests from the fast ones to those that measure time.
+
+Every stage runs even when an earlier one failed. The last line names the backends on which tests
+of the product really ran; where CI is set, one that is missing is a failure, and so is a stage
+without a test.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev import ledger
+from dev.dapr import DaprMissing, ensure_dapr
+from dev.ledger import BACKENDS, LEDGER_VARIABLE, StageResult
+from dev.resources import CHECKOUT
+
+NO_TESTS_COLLECTED = 5  # pytest's exit code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    name: str
+    folders: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+
+IN_ORDER = ("-p", "no:randomly")
+STAGES = (
+    Stage(name="unit", folders=("unit",), arguments=("-n", "2")),
+    Stage(name="integration", folders=("platform", "contract", "integration"), arguments=IN_ORDER),
+    # Alone on the machine and in order: these hold the program to times.
+    Stage(name="behaviour", folders=("behaviour", "acceptance"), arguments=IN_ORDER),
+)
+LINTERS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+)
+
+
+def main() -> int:
+    os.chdir(CHECKOUT)
+    if sys.argv[1:] == ["--lint"]:
+        failures = [linter for linter in LINTERS if not _lint(linter)]
+        return 1 if failures else 0
+    in_ci = bool(os.environ.get("CI"))
+    problems: list[str] = []
+    try:
+        ensure_dapr(say=_say)
+    except DaprMissing as missing:
+        _say(f"WITHOUT DAPR: {missing}")
+        problems += ["no Dapr"] if in_ci else []
+    problems += [f"{' '.join(linter)}: failed" for linter in LINTERS if not _lint(linter)]
+    total = StageResult()
+    for stage in STAGES:
+        result, problem = _run(stage, in_ci=in_ci)
+        total += result
+        problems += [problem] if problem else []
+    problems += _missing(total, in_ci=in_ci)
+    for problem in problems:
+        _say(f"PROBLEM {problem}")
+    _say(f"total: {total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    _say(f"backends: {' '.join(total.backends) or 'none'}")
+    return 1 if problems else 0
+
+
+def _lint(linter: tuple[str, ...]) -> bool:
+    _say(f"\n=== {' '.join(linter)}")
+    program = Path(sys.executable).with_name(linter[0])
+    return subprocess.run([program, *linter[1:]], check=False).returncode == 0
+
+
+def _run(stage: Stage, *, in_ci: bool) -> tuple[StageResult, str | None]:
+    folders = [f"tests/{name}" for name in stage.folders if Path("tests", name).is_dir()]
+    _say(f"\n=== {stage.name}: {' '.join(folders) or 'no such folder'}")
+    if not folders:
+        return StageResult(), f"{stage.name}: no tests" if in_ci else None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "result.json"
+        pytest = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", *stage.arguments, *folders],
+            check=False,
+            env={**os.environ, LEDGER_VARIABLE: str(file)},
+        )
+        result = ledger.read(file)
+    return result, _problem(stage, pytest.returncode, in_ci=in_ci)
+
+
+def _problem(stage: Stage, exit_code: int, *, in_ci: bool) -> str | None:
+    if exit_code == NO_TESTS_COLLECTED:
+        return f"{stage.name}: no tests" if in_ci else None
+    return f"{stage.name}: pytest ended with {exit_code}" if exit_code else None
+
+
+def _missing(total: StageResult, *, in_ci: bool) -> list[str]:
+    if total.ran == 0:
+        return ["not one test ran"]
+    missing = [backend for backend in BACKENDS if backend not in total.backends]
+    return [f"backends not tested: {' '.join(missing)}"] if in_ci and missing else []
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
