@@ -6,13 +6,17 @@
     │   └── NotReady            the agent never had a configuration, so it runs nothing
     ├── RunFailed               a run ended without an answer (``run_id``, ``reason``)
     ├── RunTimeout              a run did not end before its deadline; it goes on by itself
-    └── StoreWriteError         a writer could not change the configuration store
+    ├── StoreWriteError         a writer could not read or change the configuration store
+    ├── ProviderFailed          a model call did not work; another one may
+    └── ProviderRefused         a provider serves nothing until ``setting`` is changed
 
 A configuration that the store offers and the agent refuses is no exception: it is a
 ``Rejection`` in the snapshot. Errors of other libraries are mapped once, at the adapter.
 """
 
 from __future__ import annotations
+
+from typing import Final, Literal
 
 
 class RetunableError(Exception):
@@ -57,4 +61,16 @@ class RunTimeout(RetunableError):
 
 
 class StoreWriteError(RetunableError):
-    """A writer could not change the configuration store; nothing was written."""
+    """A writer could not read or change the configuration store; nothing was written."""
+
+
+class ProviderFailed(RetunableError):
+    """A model call did not work: the server is away, overloaded, or answered rubbish."""
+
+
+class ProviderRefused(RetunableError):
+    """The provider will not serve this agent until ``setting`` (key, model, request) is changed."""
+
+    def __init__(self, message: str, *, setting: Literal["key", "model", "request"]) -> None:
+        super().__init__(message)
+        self.setting: Final = setting

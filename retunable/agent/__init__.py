@@ -1,0 +1,1 @@
+"""The durable loop: workflow, activities, model, tools, and the agent that wires them."""

@@ -1,0 +1,73 @@
+"""The configuration of an agent without a store: its code defaults, for ever READY."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from retunable.config.build import build
+from retunable.config.declaration import Declaration
+from retunable.config.snapshot import Snapshot
+from retunable.live.callbacks import Callback
+from retunable.live.health import LiveStatus, Status
+
+
+class Configuration(Protocol):
+    """What an agent needs of its configuration, live or not."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot of now; raises NotReady where nothing was ever read."""
+
+    @property
+    def status(self) -> LiveStatus:
+        """How fresh it is."""
+
+    async def start(self) -> None:
+        """Begin to follow the store."""
+
+    async def stop(self) -> None:
+        """Stop following it."""
+
+    def on_change(self, callback: Callback[Snapshot]) -> Callable[[], None]:
+        """Call back with the old and the new snapshot."""
+
+    def on_status(self, callback: Callback[LiveStatus]) -> Callable[[], None]:
+        """Call back with the old and the new status."""
+
+
+class CodeDefaults:
+    """A ``Configuration`` that never changes."""
+
+    def __init__(self, declaration: Declaration) -> None:
+        self._snapshot = build(declaration, {}).snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The code defaults."""
+        return self._snapshot
+
+    @property
+    def status(self) -> LiveStatus:
+        """READY."""
+        return LiveStatus(Status.READY, detail="code defaults, no store is subscribed")
+
+    async def start(self) -> None:
+        """Nothing to follow."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+    def on_change(self, callback: Callback[Snapshot]) -> Callable[[], None]:
+        """Never calls back."""
+        del callback
+        return _nothing
+
+    def on_status(self, callback: Callback[LiveStatus]) -> Callable[[], None]:
+        """Never calls back."""
+        del callback
+        return _nothing
+
+
+def _nothing() -> None:
+    return None

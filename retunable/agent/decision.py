@@ -1,0 +1,148 @@
+"""What follows from a model's reply: the pure rules of the durable loop.
+
+Everything here depends on the configuration and is therefore decided inside an activity; the
+decision travels in the activity's result, so any change at any moment replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from retunable.agent.model import ModelReply, ToolCall
+from retunable.config.agent_config import AgentConfig
+
+StopReason = Literal["answer", "max_iterations", "max_tokens", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run is over with a text."""
+
+    text: str
+    stop_reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run is over without an answer."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """One tool call to run, or one that is answered with its refusal instead."""
+
+    call: ToolCall
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallTools:
+    """The model asked for tools; the loop goes on after them."""
+
+    text: str
+    calls: tuple[PlannedCall, ...]
+
+
+Decision = Finished | Failed | CallTools
+
+
+def stop_before_call(step: int, *, max_iterations: int, last_text: str) -> Finished | None:
+    """Tell whether step ``step`` (the first is 1) may not call the model any more.
+
+    A limit lowered while the run is in flight is met here.
+    """
+    return _stopped(max_iterations, last_text) if step > max_iterations else None
+
+
+def decide(
+    reply: ModelReply, *, step: int, max_iterations: int, offered: Collection[str]
+) -> Finished | CallTools:
+    """Decide what a reply to step ``step`` leads to.
+
+    At the limit no tool runs any more, for no model call would see its result.
+    """
+    if reply.calls:
+        if step >= max_iterations:
+            return _stopped(max_iterations, reply.text)
+        return CallTools(reply.text, tuple(_plan(call, offered) for call in reply.calls))
+    match reply.finish:
+        case "stop":
+            return Finished(reply.text, "answer")
+        case "length":
+            return Finished(reply.text, "max_tokens")
+        case "filtered":
+            return Finished(reply.text, "content_filter")
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def offered_tools(config: AgentConfig, registered: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the tools that a config offers, in the order of their registration."""
+    return tuple(name for name in registered if config.tools is None or name in config.tools)
+
+
+def tool_choice_at(config: AgentConfig, step: int) -> str | None:
+    """Return the tool choice of one step.
+
+    A forced choice holds for the first step only: forced at each one, the model could never
+    answer and every run would end at its limit.
+    """
+    if step > 1 and config.tool_choice not in (None, "auto", "none"):
+        return "auto"
+    return config.tool_choice
+
+
+def decision_to_json(decision: Decision) -> dict[str, Any]:
+    """Return the form that activity results keep."""
+    match decision:
+        case Finished(text, stop_reason):
+            return {"kind": "finished", "text": text, "stop_reason": stop_reason}
+        case Failed(reason):
+            return {"kind": "failed", "reason": reason}
+        case CallTools(text, calls):
+            return {"kind": "tools", "text": text, "calls": [_planned_to_json(c) for c in calls]}
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def decision_from_json(data: Mapping[str, Any]) -> Decision:
+    """Read ``decision_to_json``'s form."""
+    match data:
+        case {"kind": "finished", "text": text, "stop_reason": stop_reason}:
+            return Finished(text, stop_reason)
+        case {"kind": "failed", "reason": reason}:
+            return Failed(reason)
+        case {"kind": "tools", "text": text, "calls": calls}:
+            return CallTools(text, tuple(_planned_from_json(call) for call in calls))
+        case _:
+            raise ValueError(f"no decision: {data!r:.80}")
+
+
+def _stopped(max_iterations: int, last_text: str) -> Finished:
+    plural = "" if max_iterations == 1 else "s"
+    sentence = (
+        f"I stopped after the limit of {max_iterations} model call{plural}, without an answer."
+    )
+    return Finished(last_text or sentence, "max_iterations")
+
+
+def _plan(call: ToolCall, offered: Collection[str]) -> PlannedCall:
+    if call.name in offered:
+        return PlannedCall(call)
+    names = ", ".join(offered) or "none"
+    return PlannedCall(call, f"There is no tool {call.name!r} here; the tools are: {names}.")
+
+
+def _planned_to_json(planned: PlannedCall) -> dict[str, Any]:
+    call = planned.call
+    data = {"id": call.id, "name": call.name, "arguments": call.arguments}
+    return data if planned.refusal is None else data | {"refusal": planned.refusal}
+
+
+def _planned_from_json(data: Mapping[str, Any]) -> PlannedCall:
+    call = ToolCall(data["id"], data["name"], data["arguments"])
+    return PlannedCall(call, data.get("refusal"))

@@ -1,0 +1,61 @@
+"""From a program's keyword arguments to checked code defaults, tools and constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from retunable.agent.model import ModelProvider
+from retunable.agent.tools import Tool, as_tool
+from retunable.config.agent_config import AgentConfig, InvalidField, check_field
+from retunable.config.constraints import Constraints
+from retunable.errors import ConfigurationError
+
+
+def default_config(values: Mapping[str, Any]) -> AgentConfig:
+    """Return the code defaults; a None leaves the field's own default.
+
+    Raises:
+        ConfigurationError: a value has the wrong type or is out of its range.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        try:
+            checked[name] = check_field(name, list(value) if isinstance(value, tuple) else value)
+        except InvalidField as error:
+            raise ConfigurationError(f"DurableAgent({name}=…): {name} {error.reason}") from error
+    return AgentConfig().with_values(checked)
+
+
+def registered_tools(candidates: Iterable[object]) -> dict[str, Tool[..., Any]]:
+    """Return the tools by name, in the order given.
+
+    Raises:
+        ConfigurationError: one is no function, or two have one name.
+    """
+    tools: dict[str, Tool[..., Any]] = {}
+    for candidate in candidates:
+        tool = as_tool(candidate)
+        if tool.name in tools:
+            raise ConfigurationError(
+                f'two tools are named {tool.name!r}; name one with @tool(name="…")'
+            )
+        tools[tool.name] = tool
+    return tools
+
+
+def program_constraints(
+    constraints: Constraints | None,
+    *,
+    tools: Iterable[str],
+    providers: Mapping[str, ModelProvider],
+) -> Constraints:
+    """Return what the program allows, with the tools and providers that it really has."""
+    return replace(
+        constraints or Constraints(),
+        registered_tools=tuple(tools),
+        registered_providers=tuple(providers),
+    )

@@ -1,0 +1,228 @@
+"""The agent that a program declares: checked when constructed, alive between start and stop."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from retunable.agent.defaults import default_config, program_constraints, registered_tools
+from retunable.agent.model import ModelProvider
+from retunable.agent.offline_provider import OfflineProvider
+from retunable.agent.openai_provider import OpenAIProvider
+from retunable.agent.pinning import Pin
+from retunable.agent.records import RunResult, TurnInput
+from retunable.agent.started_agent import Program, StartedAgent
+from retunable.agent.status import AgentStatus
+from retunable.config.constraints import Constraints
+from retunable.config.declaration import Declaration, declare
+from retunable.config.snapshot import Snapshot
+from retunable.errors import ConfigurationError, NotReady
+from retunable.live.callbacks import Callback, Callbacks
+from retunable.live.health import Reason, Status
+from retunable.live.subscription import ConfigSubscription
+
+
+class DurableAgent:
+    """A durable LLM agent whose behaviour is live data.
+
+    Use it as ``async with agent:`` or call ``start`` and ``stop``; nothing runs before, and
+    nothing has to be kept in a variable for it to stay alive.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        role: str | None = None,
+        goal: str | None = None,
+        instructions: str | Sequence[str] | None = None,
+        style_guidelines: str | Sequence[str] | None = None,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        provider: str = "openai",
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        max_iterations: int = 10,
+        tools: Iterable[Callable[..., Any]] = (),
+        tool_choice: str | None = None,
+        guardrails: Mapping[str, Any] | None = None,
+        guardrail_threshold: float = 0.5,
+        configuration: ConfigSubscription | None = None,
+        environment: str = "default",
+        constraints: Constraints | None = None,
+        providers: Mapping[str, ModelProvider] | None = None,
+        pin: Pin = "turn",
+        persona_log_seconds: float | None = 10.0,
+    ) -> None:
+        """Declare an agent; the fields of its configuration are its code defaults.
+
+        ``configuration`` of None keeps it on those, without a store. ``providers`` replace the
+        default ones, ``openai`` and ``offline``. ``pin`` says whether a run stays on the config
+        of its first step (``turn``) or takes that of each model call (``call``).
+        ``persona_log_seconds`` is the period of the persona's log line, None for none.
+
+        Raises:
+            ConfigurationError: the declaration cannot work; the message names the fix.
+        """
+        if pin not in ("turn", "call"):
+            raise ConfigurationError(f"pin={pin!r} must be 'turn' or 'call'")
+        registered = registered_tools(tools)
+        chosen = _default_providers() if providers is None else dict(providers)
+        subscription = configuration or ConfigSubscription()
+        self._pin: Pin = pin
+        self._program = Program(
+            declaration=declare(
+                name,
+                defaults=default_config(
+                    {
+                        "role": role,
+                        "goal": goal,
+                        "instructions": _listed(instructions),
+                        "style_guidelines": _listed(style_guidelines),
+                        "system_prompt": system_prompt,
+                        "model": model,
+                        "provider": provider,
+                        "temperature": temperature,
+                        "max_tokens": max_tokens,
+                        "max_iterations": max_iterations,
+                        "tool_choice": tool_choice,
+                        "guardrails": guardrails,
+                        "guardrail_threshold": guardrail_threshold,
+                    }
+                ),
+                constraints=program_constraints(constraints, tools=registered, providers=chosen),
+                environment=environment,
+                prefix=subscription.prefix,
+                config_key=subscription.config_key,
+                accept=subscription.accept,
+            ),
+            subscription=configuration,
+            tools=registered,
+            providers=chosen,
+            persona_log_seconds=persona_log_seconds,
+        )
+        self._changes: Callbacks[Snapshot] = Callbacks()
+        self._statuses: Callbacks[AgentStatus] = Callbacks()
+        self._started: StartedAgent | None = None
+
+    @property
+    def name(self) -> str:
+        """The agent's name."""
+        return self.declaration.agent
+
+    @property
+    def declaration(self) -> Declaration:
+        """What the program declared about this agent."""
+        return self._program.declaration
+
+    @property
+    def configuration(self) -> ConfigSubscription | None:
+        """Which store retunes this agent; None for one that stays on its code defaults."""
+        return self._program.subscription
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the process knows now; raises NotReady where nothing was ever read."""
+        return self._life().snapshot
+
+    @property
+    def status(self) -> AgentStatus:
+        """How the agent is now."""
+        if self._started is None:
+            return AgentStatus(
+                state=Status.NOT_READY, reason=Reason.STARTING, detail="the agent is not started"
+            )
+        return self._started.status
+
+    def on_change(self, callback: Callback[Snapshot]) -> Callable[[], None]:
+        """Call back with the old and the new snapshot; returns what takes the callback away."""
+        return self._changes.add(callback)
+
+    def on_status(self, callback: Callback[AgentStatus]) -> Callable[[], None]:
+        """Call back with the old and the new status; returns what takes the callback away."""
+        return self._statuses.add(callback)
+
+    async def start(self) -> None:
+        """Follow the store and take runs, on the running event loop.
+
+        Raises:
+            ConfigurationError: the provider's key is missing, or an agent of this name is
+                started in this process already.
+        """
+        if self._started is not None:
+            raise ConfigurationError(f"agent {self.name!r} is started already")
+        started = StartedAgent(self._program, changes=self._changes, statuses=self._statuses)
+        self._started = started
+        try:
+            await started.start()
+        except BaseException:
+            self._started = None
+            raise
+
+    async def stop(self) -> None:
+        """Stop within seconds, with or without a sidecar; runs that are not done go on later."""
+        started, self._started = self._started, None
+        if started is not None:
+            await started.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def run(
+        self,
+        message: str,
+        *,
+        conversation_id: str | None = None,
+        user_id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        run_id: str | None = None,
+        deadline: float | None = None,
+    ) -> RunResult:
+        """Run one durable turn and wait for its answer; ``deadline`` is in seconds from now.
+
+        Raises:
+            NotReady: the agent is not started, or never had a configuration.
+            Unavailable: the sidecar, or a part behind it that ``part`` names, is away.
+            RunFailed: the run ended without an answer.
+            RunTimeout: the deadline passed; the run goes on.
+        """
+        turn = TurnInput(
+            agent=self.name,
+            environment=self.declaration.environment,
+            run_id=run_id or uuid.uuid4().hex,
+            message=message,
+            pin=self._pin,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            attributes=dict(attributes or {}),
+        )
+        return await self._life().run(turn, deadline=deadline)
+
+    def _life(self) -> StartedAgent:
+        if self._started is None:
+            raise NotReady(
+                f"agent {self.name!r} is not started; use `async with agent:`",
+                part="configuration store",
+            )
+        return self._started
+
+
+def _default_providers() -> dict[str, ModelProvider]:
+    return {"openai": OpenAIProvider(), "offline": OfflineProvider()}
+
+
+def _listed(texts: str | Sequence[str] | None) -> list[str] | None:
+    if texts is None:
+        return None
+    return [texts] if isinstance(texts, str) else list(texts)

@@ -1,0 +1,104 @@
+"""Which config a step runs on: the one that the run is pinned to, or the one of now.
+
+Pure. The previous step's effective config travels in the results of the steps, so a replica
+that never saw it, or is not ready itself, can go on with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from pydantic import ValidationError
+
+from retunable.config.agent_config import AgentConfig
+from retunable.config.constraints import Constraints
+from retunable.config.resolve import Effective
+
+Pin = Literal["call", "turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The effective config of a step; ``unpinned`` says why the run left its pinned one."""
+
+    effective: Effective
+    unpinned: str | None = None
+
+
+def choose(
+    pin: Pin,
+    *,
+    previous: Effective | str | None,
+    fresh: Effective,
+    current: bool,
+    constraints: Constraints,
+    revoked: tuple[str, ...] = (),
+) -> Chosen:
+    """Choose between the previous step's effective config and the one of now.
+
+    ``previous`` is None at the first step, and a reason where it can no longer be read.
+    ``current`` is False on a replica that does not follow the store now.
+    """
+    if previous is None:
+        return Chosen(fresh)
+    if isinstance(previous, str):
+        return Chosen(fresh, previous)
+    reason = _unfit(previous, constraints, revoked)
+    if reason is not None:
+        return Chosen(fresh, reason)
+    match pin:
+        case "turn":
+            return Chosen(previous)
+        case "call":
+            stays = not current or _goes_back(previous, fresh)
+            return Chosen(previous if stays else fresh)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def effective_to_json(effective: Effective) -> dict[str, Any]:
+    """Return the form that travels in step results."""
+    return {
+        "config": effective.config.to_json(),
+        "checksum": effective.checksum,
+        "revision": effective.revision,
+        "variant": effective.variant,
+        "version": effective.version,
+        "version_checksum": effective.version_checksum,
+        "generation": effective.generation,
+        "override_keys": list(effective.override_keys),
+        "flags": list(effective.flags),
+    }
+
+
+def effective_from_json(data: Mapping[str, Any]) -> Effective | str:
+    """Read ``effective_to_json``'s form, or say why this program cannot read it."""
+    try:
+        config = AgentConfig.model_validate_json(json.dumps(data["config"]))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"the pinned config cannot be read by this program: {where}: {first['msg']}"
+    rest = {key: value for key, value in data.items() if key != "config"}
+    lists = {"override_keys": tuple(rest["override_keys"]), "flags": tuple(rest["flags"])}
+    return Effective(config=config, **rest | lists)
+
+
+def _unfit(effective: Effective, constraints: Constraints, revoked: tuple[str, ...]) -> str | None:
+    if effective.version_checksum is not None and effective.version_checksum in revoked:
+        return f"version {effective.version} was revoked"
+    violations = constraints.check(effective.config)
+    if not violations:
+        return None
+    fields = ", ".join(sorted(violations[0].fields))
+    return f"the pinned config is no longer allowed: {fields} {violations[0].reason}"
+
+
+def _goes_back(previous: Effective, fresh: Effective) -> bool:
+    """Tell whether ``fresh`` was published before ``previous``: another replica was ahead."""
+    if previous.generation is None or fresh.generation is None:
+        return False
+    return fresh.generation < previous.generation

@@ -1,0 +1,212 @@
+"""An agent between start and stop: everything of it that is bound to one event loop.
+
+Starts and stops the parts in order; what each part does is its own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from retunable.agent.code_defaults import CodeDefaults, Configuration
+from retunable.agent.model import ModelProvider
+from retunable.agent.provider_set import ProviderSet
+from retunable.agent.records import RunResult, TurnInput
+from retunable.agent.status import AgentStatus, agent_status
+from retunable.agent.steps import Steps
+from retunable.agent.tools import Tool
+from retunable.agent.worker import AgentKey, Host, join_worker, leave_worker
+from retunable.config.agent_config import AgentConfig
+from retunable.config.declaration import Declaration
+from retunable.config.snapshot import Snapshot
+from retunable.errors import NotReady
+from retunable.live.callbacks import Callbacks
+from retunable.live.health import LiveStatus, Status
+from retunable.live.subscription import ConfigSubscription
+
+if TYPE_CHECKING:
+    from retunable.agent.runs import Runs
+
+_log = logging.getLogger("retunable")
+
+FIRST_SNAPSHOT_POLL_SECONDS: Final = 0.1
+LONGEST_SHOWN: Final = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What a program declared about an agent."""
+
+    declaration: Declaration
+    subscription: ConfigSubscription | None
+    tools: Mapping[str, Tool[..., Any]]
+    providers: Mapping[str, ModelProvider]
+    persona_log_seconds: float | None
+
+
+class StartedAgent:
+    """One life of an agent, from its start to its stop."""
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        changes: Callbacks[Snapshot],
+        statuses: Callbacks[AgentStatus],
+    ) -> None:
+        self._program = program
+        self._changes = changes
+        self._statuses = statuses
+        self._configuration = _configuration(program)
+        self._providers = ProviderSet(program.providers, on_refusal=self._refusal_changed)
+        self._told = self.status
+        self._runs: Runs | None = None
+        self._parts = AsyncExitStack()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot of now; raises NotReady where nothing was ever read."""
+        return self._configuration.snapshot
+
+    @property
+    def status(self) -> AgentStatus:
+        """How the agent is now."""
+        return self._status_of(self._configuration.status)
+
+    async def start(self) -> None:
+        """Start every part; if one raises, the others are stopped again."""
+        async with AsyncExitStack() as parts:
+            await self._start_parts(parts)
+            self._parts = parts.pop_all()
+
+    async def stop(self) -> None:
+        """Stop every part, the last started first; each stop is bounded in time."""
+        await self._parts.aclose()
+
+    async def run(self, turn: TurnInput, *, deadline: float | None) -> RunResult:
+        """Start a run and wait for its answer; see ``Runs.run``."""
+        _ = self.snapshot  # raises where nothing was ever read: such an agent runs nothing
+        if self._runs is None:
+            raise NotReady("the agent is still starting", part="configuration store")
+        return await self._runs.run(turn, deadline=deadline)
+
+    async def _start_parts(self, parts: AsyncExitStack) -> None:
+        program = self._program
+        parts.push_async_callback(self._providers.close)
+        await self._providers.open(program.declaration.defaults.provider)
+        self._configuration.on_change(self._changed)
+        self._configuration.on_status(self._status_changed)
+        key = await self._join_worker()
+        parts.push_async_callback(leave_worker, key)
+        parts.push_async_callback(self._configuration.stop)
+        await self._configuration.start()
+        self._warn_of_guardrails(program.declaration.defaults)
+        # Imported here: the worker's thread has imported the SDK while the store was read.
+        from retunable.agent.runs import Runs
+
+        self._runs = Runs()
+        parts.push_async_callback(self._runs.close)
+        if program.persona_log_seconds is not None:
+            task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
+            parts.callback(task.cancel)
+        threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
+
+    async def _join_worker(self) -> AgentKey:
+        declaration = self._program.declaration
+        key = (declaration.agent, declaration.environment)
+        steps = Steps(
+            _Source(self._configuration),
+            constraints=declaration.constraints,
+            providers=self._providers,
+            tools=self._program.tools,
+        )
+        join_worker(key, Host(steps, asyncio.get_running_loop()))
+        return key
+
+    def _status_of(self, live: LiveStatus) -> AgentStatus:
+        return agent_status(
+            live,
+            provider_refusal=self._providers.refusal,
+            has_store=self._program.subscription is not None,
+        )
+
+    async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
+        self._providers.note_refusal(None)
+        self._warn_of_guardrails(new.config)
+        self._changes.tell(old, new)
+
+    async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
+        del old
+        self._tell_status(self._status_of(new))
+
+    def _refusal_changed(self) -> None:
+        self._tell_status(self.status)
+
+    def _tell_status(self, new: AgentStatus) -> None:
+        old, self._told = self._told, new
+        self._statuses.tell(old, new)
+
+    async def _log_persona(self, seconds: float) -> None:
+        while True:
+            if self._configuration.status.state is not Status.NOT_READY:
+                _log.info("%s", persona_line(self._configuration.snapshot))
+            await asyncio.sleep(seconds)
+
+    def _warn_of_guardrails(self, config: AgentConfig) -> None:
+        if config.guardrails:
+            name = self._program.declaration.agent
+            _log.warning("Agent %s: guardrails are set, but this version enforces none", name)
+
+    def _warm_up(self) -> None:
+        self._providers.warm_up()
+        for tool in self._program.tools.values():
+            _ = tool.spec
+
+
+class _Source:
+    """Gives steps the snapshot of now; a run that came back early waits for the first one."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
+    @property
+    def current(self) -> bool:
+        return self._configuration.status.state is Status.READY
+
+    async def snapshot(self) -> Snapshot:
+        while True:
+            try:
+                return self._configuration.snapshot
+            except NotReady:
+                await asyncio.sleep(FIRST_SNAPSHOT_POLL_SECONDS)
+
+
+def persona_line(snapshot: Snapshot) -> str:
+    """Return the log line that shows who the agent is now; long values are cut."""
+    config = snapshot.config
+    role, goal = _cut(config.role or snapshot.agent), _cut(config.goal or "")
+    return f"Current Persona: [{role}] - {goal}"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_SHOWN else line[:LONGEST_SHOWN] + "…"
+
+
+def _configuration(program: Program) -> Configuration:
+    if program.subscription is None:
+        return CodeDefaults(program.declaration)
+    from retunable.live.configuration import LiveConfiguration
+    from retunable.live.dapr_store import DaprConfigurationStore
+    from retunable.live.sidecar import endpoint_from_environment
+
+    subscription = program.subscription
+    store = DaprConfigurationStore(
+        subscription.store, endpoint=endpoint_from_environment(), timings=subscription.timings
+    )
+    return LiveConfiguration(program.declaration, subscription, store=store)

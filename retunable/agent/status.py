@@ -1,0 +1,41 @@
+"""How an agent is: the state of its configuration and what its provider refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retunable.live.health import LiveStatus, Reason, Status
+from retunable.live.stream_health import StreamState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """One frozen view of an agent's health.
+
+    ``stream`` and ``age_seconds`` (since the store was last read) are None for an agent
+    without a store. ``provider_refusal`` is what the model provider last refused, until a
+    call works again or the configuration changes.
+    """
+
+    state: Status
+    reason: Reason | None = None
+    detail: str = ""
+    stream: StreamState | None = None
+    age_seconds: float | None = None
+    replacements: int = 0
+    last_replacement_cause: str | None = None
+    provider_refusal: str | None = None
+
+
+def agent_status(live: LiveStatus, *, provider_refusal: str | None, has_store: bool) -> AgentStatus:
+    """Add the provider's refusal to the state of the configuration."""
+    return AgentStatus(
+        state=live.state,
+        reason=live.reason,
+        detail=live.detail,
+        stream=live.stream if has_store else None,
+        age_seconds=live.age_seconds if has_store else None,
+        replacements=live.replacements,
+        last_replacement_cause=live.last_replacement_cause,
+        provider_refusal=provider_refusal,
+    )

@@ -1,0 +1,104 @@
+"""Which agent a command is about, and where its store is.
+
+The running agent's own record says both; what the person names on the command line wins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.where import Where
+from retunable.config.declaration import document_key_of
+from retunable.config.fields import FIELDS
+from retunable.release.store_url import StoreURL
+from retunable.serve.address import STORE_VARIABLE, AgentRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One agent in one environment; ``replicas`` are its running processes of this folder.
+
+    ``agent`` and ``document_key`` are None where nothing runs and nobody named the agent.
+    """
+
+    agent: str | None
+    environment: str
+    prefix: str
+    document_key: str | None
+    replicas: tuple[AgentRecord, ...] = ()
+
+    @property
+    def document(self) -> str:
+        """The full store key of the agent's document; end the command if it is not known."""
+        if self.document_key is None:
+            raise Stop(
+                "no running agent was found here, so name the one that is meant: --agent NAME",
+                ExitCode.USAGE,
+            )
+        return self.prefix + self.document_key
+
+    @property
+    def field_keys(self) -> dict[str, str]:
+        """Full store key of each field, by field name."""
+        return {field.name: self.prefix + field.key for field in FIELDS}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every store key that is known to be this agent's."""
+        document = () if self.document_key is None else (self.document,)
+        return (*document, *self.field_keys.values())
+
+
+def find_target(where: Where, records: Sequence[AgentRecord]) -> Target:
+    """Choose among the running agents; end the command where several fit."""
+    fitting = [record for record in records if _fits(record, where)]
+    owners = {(r.agent, r.environment, r.store.prefix) for r in fitting}
+    if len(owners) > 1:
+        names = ", ".join(
+            f"{agent} (--env {environment}{f' --prefix {prefix}' if prefix else ''})"
+            for agent, environment, prefix in sorted(owners)
+        )
+        raise Stop(f"several agents run here, say which with --agent: {names}", ExitCode.USAGE)
+    if fitting:
+        first = fitting[0]
+        return Target(
+            agent=first.agent,
+            environment=first.environment,
+            prefix=first.store.prefix,
+            document_key=first.store.document_key,
+            replicas=tuple(fitting),
+        )
+    return Target(
+        agent=where.agent,
+        environment=where.environment or "default",
+        prefix=where.prefix or "",
+        document_key=(document_key_of(where.agent) or None) if where.agent else None,
+    )
+
+
+def find_store(where: Where, target: Target) -> StoreURL:
+    """Say where the target's items are.
+
+    In this order: ``--store``; the running agent's record; ``RETUNABLE_STORE``; the component
+    in the resources folder.
+
+    Raises:
+        ConfigurationError: nothing names a store that can be written.
+    """
+    recorded = target.replicas[0].store if target.replicas else None
+    told = where.store or (recorded and recorded.url) or os.environ.get(STORE_VARIABLE)
+    if told:
+        return StoreURL.parse(told)
+    from retunable.release.components import DEFAULT_COMPONENT, read_resources, store_url  # YAML
+
+    component = where.component or (recorded and recorded.component) or DEFAULT_COMPONENT
+    return store_url(read_resources(where.resources), component)
+
+
+def _fits(record: AgentRecord, where: Where) -> bool:
+    named = (where.agent is None) or where.agent in (record.agent, record.store.document_key)
+    there = where.environment is None or record.environment == where.environment
+    return named and there and (where.prefix is None or record.store.prefix == where.prefix)

@@ -1,0 +1,152 @@
+"""One write from beginning to end: ask the replicas, write, wait, say what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from retunable.cli.agent_client import Report
+from retunable.cli.confirmation import Confirmation, Replica, confirm, replicas_of
+from retunable.cli.exits import ExitCode
+from retunable.cli.expectation import Applied, Expectation, Rejected
+from retunable.cli.output import Output, shown
+from retunable.cli.target import Target, find_store, find_target
+from retunable.cli.where import Where
+from retunable.release.writer import Change, ConfigurationWriter, Expected, open_writer
+from retunable.serve.address import running_agents
+
+NOBODY: Final = "no running agent was found in .retunable/agents of this folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a command writes: the agent, its replicas as they were before, the open store."""
+
+    target: Target
+    writer: ConfigurationWriter
+    replicas: tuple[Replica, ...]
+
+    @property
+    def before(self) -> Report | None:
+        """What the first replica that answered ran on before the write."""
+        reports = (r.before for r in self.replicas)
+        return next((b for b in reports if b and b["config"] is not None), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What to write and what it should bring about.
+
+    ``fields`` are the names of the fields that it is about, ``wanted`` the values that some of
+    them should take.
+    """
+
+    changes: Mapping[str, Change]
+    expectations: tuple[Expectation, ...]
+    fields: tuple[str, ...]
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+    expect: Expected | None = None
+
+
+def the_target(where: Where) -> Target:
+    """Find the agent that is meant among those that run here."""
+    return find_target(where, running_agents())
+
+
+@contextmanager
+def desk(where: Where, target: Target) -> Iterator[Desk]:
+    """Open the agent's store and ask its replicas how they are."""
+    writer = open_writer(find_store(where, target))
+    try:
+        yield Desk(target, writer, replicas_of(target.replicas))
+    finally:
+        writer.close()
+
+
+def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> ExitCode:
+    """Write, wait up to ``wait`` seconds (None: not at all), and report."""
+    at.writer.write(write.changes, expect=write.expect)
+    written_at = time.monotonic()
+    confirmations: tuple[Confirmation, ...] = ()
+    if wait is not None:
+        confirmations = confirm(
+            at.replicas, write.expectations, written_at=written_at, timeout_seconds=wait
+        )
+    changes = _changes(at, write, confirmations)
+    code = _exit_code(confirmations, waited=wait is not None)
+    for change in changes:
+        output.line(_change_line(change))
+    for line in _outcome_lines(at, confirmations, waited=wait is not None):
+        output.line(line)
+    output.result(
+        {
+            "agent": at.target.agent,
+            "environment": at.target.environment,
+            "store": at.writer.describe(),
+            "keys": list(write.changes),
+            "changes": changes,
+            "confirmed": code is ExitCode.OK and wait is not None,
+            "replicas": [confirmation.to_json() for confirmation in confirmations],
+            "exit_code": int(code),
+        }
+    )
+    return code
+
+
+def _changes(
+    at: Desk, write: Write, confirmations: tuple[Confirmation, ...]
+) -> list[dict[str, Any]]:
+    """List what changes: as the agent ran before and runs now, where it says so."""
+    old = at.before["config"] if at.before else {}
+    taken = next((c.report for c in confirmations if isinstance(c.outcome, Applied)), None)
+    new = {**write.wanted, **(taken["config"] if taken else {})}
+    differing = [name for name in old if name in new and old[name] != new[name]] if taken else []
+    changes = []
+    for name in dict.fromkeys((*write.fields, *differing)):
+        sides = {side: of[name] for side, of in (("old", old), ("new", new)) if name in of}
+        changes.append({"field": name, "key": at.target.field_keys[name], **sides})
+    return changes
+
+
+def _change_line(change: Mapping[str, Any]) -> str:
+    if "new" not in change:
+        return f"{change['key']}: no longer set"
+    old = f"{shown(change['old'])} -> " if "old" in change else ""
+    return f"{change['key']}: {old}{shown(change['new'])}"
+
+
+def _outcome_lines(
+    at: Desk, confirmations: tuple[Confirmation, ...], *, waited: bool
+) -> Iterator[str]:
+    if not waited:
+        yield f"written to {at.writer.describe()}"
+    elif not confirmations:
+        yield f"written, not confirmed: {NOBODY} ({at.writer.describe()})"
+    for confirmation in confirmations:
+        yield _outcome_line(confirmation, several=len(confirmations) > 1)
+
+
+def _outcome_line(confirmation: Confirmation, *, several: bool) -> str:
+    who = confirmation.record.agent + (f" (pid {confirmation.record.pid})" if several else "")
+    match confirmation.outcome:
+        case Applied(hidden):
+            revision = confirmation.report["revision"] if confirmation.report else "?"
+            note = f"; {', '.join(hidden)} stay covered by field keys" if hidden else ""
+            milliseconds = max(1, round(confirmation.milliseconds))
+            return f"applied by {who} in {milliseconds} ms (revision {revision}){note}"
+        case Rejected(reason):
+            return f"rejected by {who}: {reason}"
+        case None:
+            return f"written, not confirmed: {confirmation.why}"
+
+
+def _exit_code(confirmations: tuple[Confirmation, ...], *, waited: bool) -> ExitCode:
+    outcomes = [confirmation.outcome for confirmation in confirmations]
+    if any(isinstance(outcome, Rejected) for outcome in outcomes):
+        return ExitCode.REJECTED
+    if waited and (not outcomes or None in outcomes):
+        return ExitCode.NOT_CONFIRMED
+    return ExitCode.OK

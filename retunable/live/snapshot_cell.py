@@ -1,0 +1,109 @@
+"""The one reference that is swapped, and what follows from a swap.
+
+Reads come in, a snapshot is built by the pure core, and only one that says something else
+than before takes its place. Log, callbacks and the file on disk come after the swap.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from retunable.config.build import build
+from retunable.config.declaration import Declaration
+from retunable.config.items import Items, StoreKind
+from retunable.config.last_good import LastGood
+from retunable.config.snapshot import Snapshot
+from retunable.live.applied import applied_lines, rejected_lines
+from retunable.live.callbacks import Callbacks
+from retunable.live.health import (
+    Event,
+    LiveStatus,
+    ReadFailed,
+    ReadSucceeded,
+    Served,
+    Source,
+    TaskDied,
+)
+from retunable.live.memory import Memory
+from retunable.live.reading import Known
+from retunable.live.status_board import StatusBoard
+from retunable.live.store import FailureKind
+from retunable.live.stream_health import StreamHealth
+from retunable.live.subscription import ConfigSubscription
+
+logger = logging.getLogger("retunable")
+
+
+class SnapshotCell:
+    """Holds what one agent runs on now."""
+
+    def __init__(self, declaration: Declaration, subscription: ConfigSubscription) -> None:
+        self.snapshot: Snapshot | None = None
+        self.changes: Callbacks[Snapshot] = Callbacks()
+        self.board = StatusBoard(declaration.agent, subscription.timings)
+        self.memory: Memory | None = None
+        self._declaration = declaration
+        self._start_without_store = subscription.start_without_store
+        self._last_good = LastGood()
+        self._built_from: tuple[Known, StoreKind] | None = None
+
+    @property
+    def status(self) -> LiveStatus:
+        """The status at this moment."""
+        return self.board.status
+
+    def restore(self, memory: Memory) -> None:
+        """Take over the last good items of an earlier process."""
+        self.memory = memory
+        self._last_good = memory.load() or self._last_good
+
+    def read(self, known: Known, *, store: StoreKind) -> None:
+        """Take in what the store holds."""
+        if (known, store) != self._built_from:
+            self._built_from = (known, store)
+            self._build(known.items, store=store, whole=known.whole)
+        lost = self.snapshot.lost if self.snapshot else ()
+        self.board.note(ReadSucceeded(self.board.clock(), lost))
+
+    def failed(self, failure: FailureKind | None, detail: str) -> None:
+        """The store was not read: what was known goes on, or what stands in for it."""
+        events: list[Event] = [ReadFailed(failure, detail)]
+        if self.snapshot is None:
+            events += self._stand_in()
+        self.board.note(*events)
+
+    def stream_changed(self, health: StreamHealth) -> None:
+        """What is known about the stream is another than before."""
+        self.board.stream_changed(health)
+
+    def task_died(self, name: str) -> None:
+        """A background task is gone for good."""
+        self.board.note(TaskDied(name))
+
+    def _stand_in(self) -> list[Event]:
+        if self._last_good.items:
+            self._build(self._last_good.items, store="other", whole=True)
+            return [Served(Source.DISK)]
+        if self._start_without_store:
+            self._build({}, store="other", whole=True)
+            return [Served(Source.DEFAULTS)]
+        return []
+
+    def _build(self, items: Items, *, store: StoreKind, whole: bool) -> None:
+        built = build(self._declaration, items, last_good=self._last_good, store=store, whole=whole)
+        old = self.snapshot
+        self._last_good = built.last_good
+        if old is None or not built.snapshot.same_as(old):
+            revision = old.revision + 1 if old else 1
+            self.snapshot = replace(built.snapshot, revision=revision)
+            self._swapped(old, self.snapshot)
+        if self.memory is not None and built.last_good.items:
+            self.memory.remember(built.last_good)
+
+    def _swapped(self, old: Snapshot | None, new: Snapshot) -> None:
+        self.changes.tell(old, new)
+        for line in applied_lines(old, new, field_keys=self._declaration.field_keys):
+            logger.info("%s", line)
+        for line in rejected_lines(old, new):
+            logger.warning("%s", line)

@@ -1,0 +1,56 @@
+"""The text of documents as a writer stores them, and what a stored document says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from retunable.config.items import Item, Unreadable
+
+StoredKind = Literal["none", "plain", "envelope", "tombstone", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What stands under a document key; ``generation`` is 0 where it has none."""
+
+    kind: StoredKind
+    generation: int = 0
+
+
+def json_text(value: Any) -> str:
+    """Return JSON that survives every store: Redis's component cuts a value at ``||``."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).replace("|", "\\u007c")
+
+
+def tombstone_text(agent: str, *, environment: str, generation: int) -> str:
+    """Return the document that says: no document is wanted, and somebody means it."""
+    tombstone: Mapping[str, Any] = {
+        "retunable": 1,
+        "reset": True,
+        "agent": agent,
+        "environment": environment,
+        "generation": generation,
+    }
+    return json_text(tombstone)
+
+
+def stored_document(item: Item | Unreadable | None) -> StoredDocument:
+    """Tell what a document key holds, without checking it for any agent."""
+    if item is None:
+        return StoredDocument("none")
+    if isinstance(item, Unreadable):
+        return StoredDocument("unreadable")
+    try:
+        value = json.loads(item.value)
+    except (ValueError, RecursionError):
+        return StoredDocument("unreadable")
+    if not isinstance(value, dict):
+        return StoredDocument("unreadable")
+    if "retunable" not in value:
+        return StoredDocument("plain")
+    generation = value.get("generation")
+    known = generation if isinstance(generation, int) and generation > 0 else 0
+    return StoredDocument("tombstone" if value.get("reset") is True else "envelope", known)

@@ -1,0 +1,64 @@
+"""The seam to a configuration store that can be written, and which writer a URL asks for.
+
+A write is atomic: all of its keys or none. What may be written is decided by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from retunable.config.items import Item, Items, StoreKind, Unreadable
+from retunable.release.store_url import StoreURL
+
+Change = str | None
+"""The new text of one item; None deletes it."""
+
+Expected = Mapping[str, Item | Unreadable | None]
+"""What must still stand under some keys when a write happens; None: nothing."""
+
+
+class ConfigurationWriter(Protocol):
+    """One configuration store, opened for writing; its calls block."""
+
+    @property
+    def kind(self) -> StoreKind: ...
+
+    def read(self, keys: Collection[str]) -> Items:
+        """Return what an agent would be given of these keys.
+
+        Raises:
+            StoreWriteError: the store cannot be read.
+        """
+        ...
+
+    def write(self, changes: Mapping[str, Change], *, expect: Expected | None = None) -> None:
+        """Write or delete several items at once.
+
+        Raises:
+            StoreWriteError: nothing was written; the message says what to do.
+        """
+        ...
+
+    def describe(self) -> str:
+        """Say which store this is, without its password."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go."""
+        ...
+
+
+def open_writer(url: StoreURL) -> ConfigurationWriter:
+    """Connect to the store of a URL.
+
+    Raises:
+        StoreWriteError: the store is away, refuses us, or cannot be used.
+    """
+    if url.kind == "postgresql":
+        from retunable.release.postgres_writer import PostgresWriter  # psycopg, where it is needed
+
+        return PostgresWriter(url)
+    from retunable.release.redis_writer import RedisWriter  # redis, where it is needed
+
+    return RedisWriter(url)

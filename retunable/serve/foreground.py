@@ -1,0 +1,122 @@
+"""An agent as a whole program: start, serve, wait for SIGTERM or SIGINT, stop.
+
+``dapr run`` kills daprd before it sends SIGTERM, so nothing here may need the sidecar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, Literal
+
+from retunable.agent.durable_agent import DurableAgent
+from retunable.errors import Unavailable
+
+_log = logging.getLogger("retunable")
+
+EXIT_SECONDS: Final = 5.0
+SERVE_AFTER_SECONDS: Final = 2.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+async def run_forever(agent: DurableAgent, *, http: str | None = None) -> None:
+    """Run an agent until the process gets SIGTERM or SIGINT.
+
+    ``http`` is an address to serve on, like ``127.0.0.1:8765``; None for no HTTP face. A start
+    that waits for its sidecar does not keep the face from answering.
+
+    Raises:
+        ConfigurationError: what was declared cannot work; the message names the fix.
+        SystemExit: the sidecar never answered; the log says so, and the exit code is 1.
+    """
+    try:
+        await _run(agent, http=http)
+    except Unavailable as gone:
+        _log.error("Agent %s ends: %s", agent.name, gone)
+        raise SystemExit(1) from gone
+
+
+async def _run(agent: DurableAgent, *, http: str | None) -> None:
+    async with AsyncExitStack() as stack:
+        told = await stack.enter_async_context(_told_to_end())
+        waiting = asyncio.create_task(told.wait())
+        stack.callback(waiting.cancel)
+        starting = asyncio.create_task(agent.start())
+        stack.push_async_callback(_stop, agent, starting)
+        await _until(starting, waiting, within_seconds=SERVE_AFTER_SECONDS)
+        if http is not None and not told.is_set():
+            from retunable.serve.http import serve_http  # an extra of the package
+
+            component = agent.configuration.store if agent.configuration else None
+            face = serve_http(agent, address=http, component=component)
+            url = await stack.enter_async_context(face)
+            _log.info("Agent %s answers on %s", agent.name, url)
+        await _until(starting, waiting)
+        await waiting
+        _log.info("Agent %s is stopping", agent.name)
+        _exit_for_certain()
+
+
+async def _until(
+    starting: asyncio.Task[None],
+    waiting: asyncio.Task[Literal[True]],
+    *,
+    within_seconds: float | None = None,
+) -> None:
+    """Wait until the agent has started or the process is told to end; raise why it did not."""
+    await asyncio.wait(
+        [starting, waiting], timeout=within_seconds, return_when=asyncio.FIRST_COMPLETED
+    )
+    if starting.done():
+        starting.result()
+
+
+async def _stop(agent: DurableAgent, starting: asyncio.Task[None]) -> None:
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait([starting])
+    await agent.stop()
+
+
+@asynccontextmanager
+async def _told_to_end() -> AsyncIterator[asyncio.Event]:
+    """Set an event at the first signal; a second one ends the process as usual."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        told.set()
+        _remove_handlers(loop)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, tell)
+    try:
+        yield told
+    finally:
+        _remove_handlers(loop)
+
+
+def _remove_handlers(loop: asyncio.AbstractEventLoop) -> None:
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+
+
+def _exit_for_certain() -> None:
+    """End the process after ``EXIT_SECONDS`` whatever still runs.
+
+    The SDK's stream reader is no daemon thread, and calls to a hung daprd last up to 30 s.
+    """
+
+    def end() -> None:
+        _log.warning("some threads did not end within %g s; ending without them", EXIT_SECONDS)
+        logging.shutdown()
+        os._exit(0)
+
+    timer = threading.Timer(EXIT_SECONDS, end)
+    timer.daemon = True
+    timer.start()

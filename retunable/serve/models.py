@@ -1,0 +1,152 @@
+"""What goes over HTTP: requests and responses as pydantic models, so that /openapi.json is whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from retunable.agent.records import StepRecord
+from retunable.agent.status import AgentStatus
+from retunable.config.rejection import Rejection
+from retunable.config.snapshot import Provenance, Snapshot
+from retunable.errors import NotReady
+from retunable.serve.served import ServedAgent
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+StatusWord = Literal["NOT_READY", "READY", "STALE", "ERROR"]
+
+
+class RunRequest(BaseModel):
+    """One message for the agent. Who asks is never in the body: see the ``Retunable-`` headers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    message: Annotated[str, StringConstraints(min_length=1)]
+    conversation_id: Identifier | None = None
+    run_id: Identifier | None = None
+    deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+
+
+class RunAnswer(BaseModel):
+    """The answer of one run and the configuration that gave it, step by step."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    text: str
+    run_id: str
+    version: int | None
+    version_checksum: str | None
+    effective_checksum: str
+    steps: tuple[StepRecord, ...]
+    tokens: int
+    stop_reason: str
+
+
+class Checksums(BaseModel):
+    """``effective`` of what a caller without user gets, ``version`` of the active release."""
+
+    effective: str | None
+    version: str | None
+
+
+class Keys(BaseModel):
+    """Where in the store this agent looks."""
+
+    document: str
+    prefix: str
+
+
+class ConfigReport(BaseModel):
+    """What the agent runs on now, where each field comes from, and how fresh it is.
+
+    ``config`` and what belongs to it are null while nothing was ever read (NOT_READY).
+    """
+
+    agent: str
+    environment: str
+    version: int | None = None
+    generation: int | None = None
+    document: str | None = None
+    config: dict[str, Any] | None = None
+    checksums: Checksums = Checksums(effective=None, version=None)
+    sources: dict[str, Provenance] = {}
+    overrides: dict[str, Any] = {}
+    rejected: tuple[Rejection, ...] = ()
+    lost: tuple[str, ...] = ()
+    not_honoured: tuple[str, ...] = ()
+    whole: bool | None = None
+    revision: int | None = None
+    status: StatusWord
+    reason: str | None
+    detail: str
+    stream: str | None
+    age_seconds: float | None
+    replacements: int
+    last_replacement_cause: str | None
+    provider_refusal: str | None
+    keys: Keys
+
+    @classmethod
+    def of(cls, agent: ServedAgent) -> Self:
+        """Report on an agent as it is now; its status is taken after its snapshot."""
+        try:
+            known = _known(agent.snapshot)
+        except NotReady:
+            known = {}
+        status, declaration = agent.status, agent.declaration
+        return cls.model_validate(
+            {
+                **known,
+                "agent": declaration.agent,
+                "environment": declaration.environment,
+                **asdict(status),
+                "status": status.state.name,
+                "reason": status.reason.value if status.reason else None,
+                "stream": status.stream.value if status.stream else None,
+                "keys": Keys(document=declaration.document, prefix=declaration.prefix),
+            }
+        )
+
+
+class Health(BaseModel):
+    """The process serves."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether the agent takes runs; STALE does, on the last good configuration."""
+
+    status: StatusWord
+    reason: str | None
+    detail: str
+
+    @classmethod
+    def of(cls, status: AgentStatus) -> Self:
+        """Report on a status."""
+        return cls.model_validate(
+            {
+                "status": status.state.name,
+                "reason": status.reason.value if status.reason else None,
+                "detail": status.detail,
+            }
+        )
+
+
+def _known(snapshot: Snapshot) -> dict[str, object]:
+    return {
+        "version": snapshot.version,
+        "generation": snapshot.generation,
+        "document": snapshot.document,
+        "config": snapshot.config.to_json(),
+        "checksums": Checksums(effective=snapshot.checksum, version=snapshot.version_checksum),
+        "sources": dict(snapshot.provenance),
+        "overrides": {name: snapshot.config.to_json()[name] for name in snapshot.overrides},
+        "rejected": snapshot.rejected,
+        "lost": snapshot.lost,
+        "not_honoured": snapshot.not_honoured,
+        "whole": snapshot.whole,
+        "revision": snapshot.revision,
+    }

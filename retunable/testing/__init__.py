@@ -1,0 +1,21 @@
+"""Fakes that users get too: real code, not mocks."""
+
+from retunable.testing.model_server import (
+    ModelServer,
+    RecordedRequest,
+    Reply,
+    answer,
+    garbage,
+    refusal,
+    tool_calls,
+)
+
+__all__ = [
+    "ModelServer",
+    "RecordedRequest",
+    "Reply",
+    "answer",
+    "garbage",
+    "refusal",
+    "tool_calls",
+]

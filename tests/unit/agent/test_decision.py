@@ -1,0 +1,109 @@
+"""What a model's reply leads to."""
+
+import pytest
+
+from retunable.agent.decision import (
+    CallTools,
+    Failed,
+    Finished,
+    PlannedCall,
+    decide,
+    decision_from_json,
+    decision_to_json,
+    offered_tools,
+    stop_before_call,
+    tool_choice_at,
+)
+from retunable.agent.model import Finish, ModelReply, ToolCall
+from retunable.config.agent_config import AgentConfig
+
+ASKED = ToolCall("c1", "search", "{}")
+
+
+def test_a_reply_without_calls_is_the_answer() -> None:
+    reply = ModelReply(text="42")
+    assert decide(reply, step=1, max_iterations=5, offered=()) == Finished("42", "answer")
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "max_tokens"), ("filtered", "content_filter")]
+)
+def test_a_cut_answer_says_what_cut_it(finish: Finish, reason: str) -> None:
+    decision = decide(ModelReply(text="4", finish=finish), step=1, max_iterations=5, offered=())
+    assert decision == Finished("4", reason)  # type: ignore[arg-type]
+
+
+def test_calls_below_the_limit_are_run() -> None:
+    reply = ModelReply(text="I look", calls=(ASKED,))
+    decision = decide(reply, step=1, max_iterations=2, offered=("search",))
+    assert decision == CallTools("I look", (PlannedCall(ASKED),))
+
+
+def test_no_tool_runs_at_the_limit() -> None:
+    reply = ModelReply(text="so far: 3", calls=(ASKED,))
+    decision = decide(reply, step=2, max_iterations=2, offered=("search",))
+    assert decision == Finished("so far: 3", "max_iterations")
+
+
+def test_a_stop_without_any_text_says_so_in_plain_words() -> None:
+    decision = decide(ModelReply(text="", calls=(ASKED,)), step=1, max_iterations=1, offered=())
+    assert isinstance(decision, Finished)
+    assert "limit of 1 model call," in decision.text
+
+
+def test_a_call_of_a_tool_that_is_not_offered_is_answered_with_the_ones_that_are() -> None:
+    decision = decide(
+        ModelReply(text="", calls=(ASKED,)), step=1, max_iterations=5, offered=("add", "sub")
+    )
+    assert isinstance(decision, CallTools)
+    assert decision.calls[0].refusal == "There is no tool 'search' here; the tools are: add, sub."
+
+
+def test_a_limit_lowered_in_flight_stops_before_the_next_call() -> None:
+    stop = stop_before_call(6, max_iterations=2, last_text="so far")
+    assert stop == Finished("so far", "max_iterations")
+
+
+def test_the_last_allowed_call_is_made() -> None:
+    assert stop_before_call(10, max_iterations=10, last_text="") is None
+
+
+def test_without_an_allow_list_every_registered_tool_is_offered() -> None:
+    assert offered_tools(AgentConfig(), ["b", "a"]) == ("b", "a")
+
+
+def test_the_allow_list_keeps_the_order_of_registration() -> None:
+    assert offered_tools(AgentConfig(tools=("a", "c")), ["c", "b", "a"]) == ("c", "a")
+
+
+def test_an_empty_allow_list_offers_nothing() -> None:
+    assert offered_tools(AgentConfig(tools=()), ["a"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("choice", "first", "second"),
+    [
+        (None, None, None),
+        ("auto", "auto", "auto"),
+        ("none", "none", "none"),
+        ("required", "required", "auto"),
+        ("search", "search", "auto"),
+    ],
+)
+def test_a_forced_choice_holds_for_the_first_step_only(
+    choice: str | None, first: str | None, second: str | None
+) -> None:
+    config = AgentConfig(tool_choice=choice)
+    assert (tool_choice_at(config, 1), tool_choice_at(config, 2)) == (first, second)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Finished("x", "answer"),
+        Failed("no key"),
+        CallTools("t", (PlannedCall(ASKED), PlannedCall(ASKED, "not here"))),
+    ],
+)
+def test_a_decision_survives_its_json_form(decision: Finished | Failed | CallTools) -> None:
+    assert decision_from_json(decision_to_json(decision)) == decision

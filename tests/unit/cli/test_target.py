@@ -1,0 +1,86 @@
+"""Which agent and which store a command means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retunable.cli.exits import Stop
+from retunable.cli.target import Target, find_store, find_target
+from retunable.cli.where import Where
+from retunable.errors import ConfigurationError
+from tests.unit.cli.records import a_record
+
+HERE = Where(resources=Path("/nowhere"))
+COMPONENT = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: runtime-config}
+spec:
+  type: configuration.redis
+  metadata: [{name: redisHost, value: "component:6379"}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_store_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RETUNABLE_STORE", raising=False)
+
+
+def test_the_only_running_agent_is_meant() -> None:
+    target = find_target(HERE, [a_record("A", environment="staging", prefix="p/")])
+    assert (target.agent, target.environment, target.document) == ("A", "staging", "p/a")
+    assert target.field_keys["role"] == "p/agent_role"
+
+
+def test_replicas_of_one_agent_are_one_target() -> None:
+    target = find_target(HERE, [a_record(pid=1), a_record(pid=2)])
+    assert [replica.pid for replica in target.replicas] == [1, 2]
+
+
+def test_two_agents_have_to_be_told_apart() -> None:
+    records = [a_record("A"), a_record("B")]
+    with pytest.raises(Stop, match="--agent"):
+        find_target(HERE, records)
+    assert find_target(Where(agent="B"), records).agent == "B"
+
+
+def test_two_environments_have_to_be_told_apart() -> None:
+    records = [a_record("A"), a_record("A", environment="staging")]
+    with pytest.raises(Stop, match="--env staging"):
+        find_target(Where(agent="A"), records)
+    assert find_target(Where(environment="staging"), records).environment == "staging"
+
+
+def test_an_agent_that_does_not_run_is_known_by_its_name() -> None:
+    target = find_target(Where(agent="My Agent", prefix="p/"), [a_record("Other")])
+    assert (target.agent, target.document, target.replicas) == ("My Agent", "p/my_agent", ())
+
+
+def test_the_document_of_nobody_is_not_guessed() -> None:
+    with pytest.raises(Stop, match="--agent NAME"):
+        _ = find_target(HERE, []).document
+
+
+def store_of(where: Where, record_url: str | None = None) -> str:
+    target: Target = find_target(where, [a_record(store=record_url)])
+    return find_store(where, target).text
+
+
+def test_the_store_is_the_named_one_then_the_agents_then_the_environments_then_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store.yaml").write_text(COMPONENT)
+    files = Where(resources=tmp_path)
+    assert store_of(files) == "redis://component:6379/0"
+    monkeypatch.setenv("RETUNABLE_STORE", "redis://environment")
+    assert store_of(files) == "redis://environment"
+    assert store_of(files, "redis://agent") == "redis://agent"
+    named = Where(resources=tmp_path, store="redis://named")
+    assert store_of(named, "redis://agent") == "redis://named"
+
+
+def test_without_any_word_of_a_store_the_ways_to_name_one_are_said() -> None:
+    with pytest.raises(ConfigurationError, match="--store URL"):
+        store_of(HERE)
