@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from retunable.agent.offline_provider import OfflineProvider
     from retunable.agent.openai_provider import OpenAIProvider
     from retunable.agent.records import RunResult, StepRecord
+    from retunable.agent.run_views import (
+        ExplainedCall,
+        ExplainedStep,
+        Explanation,
+        RunState,
+        RunStatus,
+    )
     from retunable.agent.secrets import Env, Secret
     from retunable.agent.status import AgentStatus
     from retunable.agent.tools import tool
@@ -29,12 +36,16 @@ if TYPE_CHECKING:
     from retunable.config.snapshot import Snapshot
     from retunable.errors import (
         ConfigurationError,
+        ConversationBusy,
         NotReady,
         ProviderFailed,
         ProviderRefused,
         RetunableError,
         RunFailed,
+        RunForgotten,
+        RunIdConflict,
         RunTimeout,
+        RunUnknown,
         StoreWriteError,
         Unavailable,
     )
@@ -51,8 +62,12 @@ _HOMES: Final = {
     "ConfigSubscription": "retunable.live.subscription",
     "ConfigurationError": "retunable.errors",
     "Constraints": "retunable.config.constraints",
+    "ConversationBusy": "retunable.errors",
     "DurableAgent": "retunable.agent.durable_agent",
     "Env": "retunable.agent.secrets",
+    "ExplainedCall": "retunable.agent.run_views",
+    "ExplainedStep": "retunable.agent.run_views",
+    "Explanation": "retunable.agent.run_views",
     "Message": "retunable.agent.model",
     "ModelProvider": "retunable.agent.model",
     "ModelReply": "retunable.agent.model",
@@ -65,8 +80,13 @@ _HOMES: Final = {
     "Reason": "retunable.live.health",
     "RetunableError": "retunable.errors",
     "RunFailed": "retunable.errors",
+    "RunForgotten": "retunable.errors",
+    "RunIdConflict": "retunable.errors",
     "RunResult": "retunable.agent.records",
+    "RunState": "retunable.agent.run_views",
+    "RunStatus": "retunable.agent.run_views",
     "RunTimeout": "retunable.errors",
+    "RunUnknown": "retunable.errors",
     "Secret": "retunable.agent.secrets",
     "Snapshot": "retunable.config.snapshot",
     "Status": "retunable.live.health",
@@ -87,8 +107,12 @@ __all__ = [
     "ConfigSubscription",
     "ConfigurationError",
     "Constraints",
+    "ConversationBusy",
     "DurableAgent",
     "Env",
+    "ExplainedCall",
+    "ExplainedStep",
+    "Explanation",
     "Message",
     "ModelProvider",
     "ModelReply",
@@ -101,8 +125,13 @@ __all__ = [
     "Reason",
     "RetunableError",
     "RunFailed",
+    "RunForgotten",
+    "RunIdConflict",
     "RunResult",
+    "RunState",
+    "RunStatus",
     "RunTimeout",
+    "RunUnknown",
     "Secret",
     "Snapshot",
     "Status",

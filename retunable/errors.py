@@ -5,7 +5,11 @@
     ├── Unavailable             a part outside the process is away (``part`` names it)
     │   └── NotReady            the agent never had a configuration, so it runs nothing
     ├── RunFailed               a run ended without an answer (``run_id``, ``reason``)
+    │   └── RunForgotten        its conversation was forgotten
     ├── RunTimeout              a run did not end before its deadline; it goes on by itself
+    ├── RunIdConflict           the run id stands for another input (``run_id``)
+    ├── RunUnknown              no run of this id is kept (``run_id``)
+    ├── ConversationBusy        another run of the conversation goes on (``holder`` is its id)
     ├── StoreWriteError         a writer could not read or change the configuration store
     ├── ProviderFailed          a model call did not work; another one may
     └── ProviderRefused         a provider serves nothing until ``setting`` is changed
@@ -50,6 +54,44 @@ class RunFailed(RetunableError):
         super().__init__(message)
         self.run_id = run_id
         self.reason = reason
+
+
+class RunForgotten(RunFailed):
+    """The run's conversation was forgotten, and its answer with it."""
+
+    def __init__(self, run_id: str) -> None:
+        message = f"run {run_id} was forgotten with its conversation"
+        super().__init__(message, run_id=run_id, reason="forgotten")
+
+
+class RunIdConflict(RetunableError):
+    """The run id was used before for another message, conversation, user or attributes."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run id {run_id!r} stands for another input already; use a new id for a new message"
+        )
+        self.run_id = run_id
+
+
+class RunUnknown(RetunableError):
+    """No run of this id is kept by this agent."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"this agent keeps no run {run_id!r}; `retune runs` lists the latest")
+        self.run_id = run_id
+
+
+class ConversationBusy(RetunableError):
+    """Another run of the conversation goes on; try again when it is over."""
+
+    def __init__(self, conversation_id: str, *, holder: str) -> None:
+        super().__init__(
+            f"conversation {conversation_id!r} is busy with run {holder}; "
+            "wait for it, or stop it, and try again"
+        )
+        self.conversation_id = conversation_id
+        self.holder = holder
 
 
 class RunTimeout(RetunableError):

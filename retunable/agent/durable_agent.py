@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,8 +11,10 @@ from retunable.agent.defaults import default_config, program_constraints, regist
 from retunable.agent.model import ModelProvider
 from retunable.agent.offline_provider import OfflineProvider
 from retunable.agent.openai_provider import OpenAIProvider
-from retunable.agent.pinning import Pin
-from retunable.agent.records import RunResult, TurnInput
+from retunable.agent.pinning import PINS, Pin
+from retunable.agent.records import RunResult
+from retunable.agent.run_documents import RunRequest
+from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.started_agent import Program, StartedAgent
 from retunable.agent.status import AgentStatus
 from retunable.config.constraints import Constraints
@@ -54,20 +56,25 @@ class DurableAgent:
         constraints: Constraints | None = None,
         providers: Mapping[str, ModelProvider] | None = None,
         pin: Pin = "turn",
+        history_tokens: int = 16_000,
         persona_log_seconds: float | None = 10.0,
     ) -> None:
         """Declare an agent; the fields of its configuration are its code defaults.
 
         ``configuration`` of None keeps it on those, without a store. ``providers`` replace the
         default ones, ``openai`` and ``offline``. ``pin`` says whether a run stays on the config
-        of its first step (``turn``) or takes that of each model call (``call``).
+        of its first step (``turn``), takes that of each model call (``call``), or shares one with
+        its whole ``conversation``. ``history_tokens`` bounds what a run is told of its
+        conversation's earlier runs, in tokens as estimated from characters.
         ``persona_log_seconds`` is the period of the persona's log line, None for none.
 
         Raises:
             ConfigurationError: the declaration cannot work; the message names the fix.
         """
-        if pin not in ("turn", "call"):
-            raise ConfigurationError(f"pin={pin!r} must be 'turn' or 'call'")
+        if pin not in PINS:
+            raise ConfigurationError(f"pin={pin!r} must be one of {', '.join(PINS)}")
+        if history_tokens < 0:
+            raise ConfigurationError(f"history_tokens={history_tokens!r} must be 0 or more")
         registered = registered_tools(tools)
         chosen = _default_providers() if providers is None else dict(providers)
         subscription = configuration or ConfigSubscription()
@@ -102,6 +109,7 @@ class DurableAgent:
             tools=registered,
             providers=chosen,
             persona_log_seconds=persona_log_seconds,
+            history_tokens=history_tokens,
         )
         self._changes: Callbacks[Snapshot] = Callbacks()
         self._statuses: Callbacks[AgentStatus] = Callbacks()
@@ -196,8 +204,91 @@ class DurableAgent:
             Unavailable: the sidecar, or a part behind it that ``part`` names, is away.
             RunFailed: the run ended without an answer.
             RunTimeout: the deadline passed; the run goes on.
+            RunIdConflict: the run id stands for another input.
+            ConversationBusy: another run of the conversation goes on.
+            RunForgotten: the run's conversation was forgotten.
         """
-        turn = TurnInput(
+        request = self._request(message, conversation_id, user_id, attributes, run_id)
+        return await self._life().run(request, deadline=deadline)
+
+    async def begin(
+        self,
+        message: str,
+        *,
+        conversation_id: str | None = None,
+        user_id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        run_id: str | None = None,
+    ) -> RunStatus:
+        """Start a run without waiting for its answer; it is durable when this returns.
+
+        Raises: what ``run`` raises before a run is started.
+        """
+        request = self._request(message, conversation_id, user_id, attributes, run_id)
+        return await self._life().begin(request)
+
+    async def run_state(self, run_id: str) -> RunStatus:
+        """Return how a run is now, with its answer if it has one.
+
+        Raises:
+            RunUnknown: no run of this id is kept.
+            Unavailable: the sidecar or the state store is away.
+        """
+        return await self._life().run_state(run_id)
+
+    async def runs(self, *, limit: int = 50) -> tuple[RunStatus, ...]:
+        """Return the latest runs of this agent, newest first; at most 500 are listed.
+
+        Raises:
+            Unavailable: the sidecar or the state store is away.
+        """
+        return await self._life().list_runs(limit)
+
+    async def explain(self, run_id: str) -> Explanation:
+        """Return everything that is kept of a run: each step, and the configuration that gave it.
+
+        Raises:
+            RunUnknown: no run of this id is kept.
+            Unavailable: the sidecar or the state store is away.
+        """
+        return await self._life().explain(run_id)
+
+    def follow(self, run_id: str) -> AsyncIterator[ExplainedStep]:
+        """Yield the steps of a run as they come, until it is over.
+
+        A step comes when its model call is recorded, and again with each recorded tool result.
+        The iterator raises what ``run_state`` raises.
+        """
+        return self._life().follow(run_id)
+
+    async def stop_run(self, run_id: str) -> RunStatus:
+        """End a run without an answer; one that is over stays as it is.
+
+        Raises:
+            RunUnknown: no run of this id is kept.
+            Unavailable: the sidecar or the state store is away.
+        """
+        return await self._life().stop_run(run_id)
+
+    async def forget(self, conversation_id: str) -> int:
+        """Erase what was said in a conversation, stopping its run; return how many runs it had.
+
+        Which configurations gave the answers stays; the answers are gone for good.
+
+        Raises:
+            Unavailable: the sidecar or the state store is away; repeat it later.
+        """
+        return await self._life().forget(conversation_id)
+
+    def _request(
+        self,
+        message: str,
+        conversation_id: str | None,
+        user_id: str | None,
+        attributes: Mapping[str, str] | None,
+        run_id: str | None,
+    ) -> RunRequest:
+        return RunRequest(
             agent=self.name,
             environment=self.declaration.environment,
             run_id=run_id or uuid.uuid4().hex,
@@ -206,8 +297,8 @@ class DurableAgent:
             conversation_id=conversation_id,
             user_id=user_id,
             attributes=dict(attributes or {}),
+            own_id=run_id is None,
         )
-        return await self._life().run(turn, deadline=deadline)
 
     def _life(self) -> StartedAgent:
         if self._started is None:
