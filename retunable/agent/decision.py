@@ -1,14 +1,15 @@
 """What follows from a model's reply: the pure rules of the durable loop.
 
-Everything here depends on the configuration and is therefore decided inside an activity; the
-decision travels in the activity's result, so any change at any moment replays.
+Everything here depends on the configuration and is therefore decided inside an activity and
+recorded with the step; the workflow only learns what to call next, so any change at any moment
+replays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
 from retunable.agent.model import ModelReply, ToolCall
 from retunable.config.agent_config import AgentConfig
@@ -47,7 +48,15 @@ class CallTools:
     calls: tuple[PlannedCall, ...]
 
 
-Decision = Finished | Failed | CallTools
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A guardrail did not pass the answer; the model is told ``notice`` and asked again."""
+
+    text: str
+    notice: str
+
+
+Decision = Finished | Failed | CallTools | Rejected
 
 
 def stop_before_call(step: int, *, max_iterations: int, last_text: str) -> Finished | None:
@@ -55,7 +64,7 @@ def stop_before_call(step: int, *, max_iterations: int, last_text: str) -> Finis
 
     A limit lowered while the run is in flight is met here.
     """
-    return _stopped(max_iterations, last_text) if step > max_iterations else None
+    return stopped(max_iterations, last_text) if step > max_iterations else None
 
 
 def decide(
@@ -67,7 +76,7 @@ def decide(
     """
     if reply.calls:
         if step >= max_iterations:
-            return _stopped(max_iterations, reply.text)
+            return stopped(max_iterations, reply.text)
         return CallTools(reply.text, tuple(_plan(call, offered) for call in reply.calls))
     match reply.finish:
         case "stop":
@@ -96,33 +105,8 @@ def tool_choice_at(config: AgentConfig, step: int) -> str | None:
     return config.tool_choice
 
 
-def decision_to_json(decision: Decision) -> dict[str, Any]:
-    """Return the form that activity results keep."""
-    match decision:
-        case Finished(text, stop_reason):
-            return {"kind": "finished", "text": text, "stop_reason": stop_reason}
-        case Failed(reason):
-            return {"kind": "failed", "reason": reason}
-        case CallTools(text, calls):
-            return {"kind": "tools", "text": text, "calls": [_planned_to_json(c) for c in calls]}
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def decision_from_json(data: Mapping[str, Any]) -> Decision:
-    """Read ``decision_to_json``'s form."""
-    match data:
-        case {"kind": "finished", "text": text, "stop_reason": stop_reason}:
-            return Finished(text, stop_reason)
-        case {"kind": "failed", "reason": reason}:
-            return Failed(reason)
-        case {"kind": "tools", "text": text, "calls": calls}:
-            return CallTools(text, tuple(_planned_from_json(call) for call in calls))
-        case _:
-            raise ValueError(f"no decision: {data!r:.80}")
-
-
-def _stopped(max_iterations: int, last_text: str) -> Finished:
+def stopped(max_iterations: int, last_text: str) -> Finished:
+    """Return the end of a run that met its limit."""
     plural = "" if max_iterations == 1 else "s"
     sentence = (
         f"I stopped after the limit of {max_iterations} model call{plural}, without an answer."
@@ -135,14 +119,3 @@ def _plan(call: ToolCall, offered: Collection[str]) -> PlannedCall:
         return PlannedCall(call)
     names = ", ".join(offered) or "none"
     return PlannedCall(call, f"There is no tool {call.name!r} here; the tools are: {names}.")
-
-
-def _planned_to_json(planned: PlannedCall) -> dict[str, Any]:
-    call = planned.call
-    data = {"id": call.id, "name": call.name, "arguments": call.arguments}
-    return data if planned.refusal is None else data | {"refusal": planned.refusal}
-
-
-def _planned_from_json(data: Mapping[str, Any]) -> PlannedCall:
-    call = ToolCall(data["id"], data["name"], data["arguments"])
-    return PlannedCall(call, data.get("refusal"))

@@ -1,7 +1,8 @@
 """Which config a step runs on: the one that the run is pinned to, or the one of now.
 
-Pure. The previous step's effective config travels in the results of the steps, so a replica
-that never saw it, or is not ready itself, can go on with it.
+Pure. What names the previous step's effective config travels in the workflow, the config itself
+lies by its checksum in the state store: a replica that never saw it, or is not ready itself, can
+go on with it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, Final, Literal, assert_never, get_args
 
 from pydantic import ValidationError
 
@@ -17,7 +18,8 @@ from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.resolve import Effective
 
-Pin = Literal["call", "turn"]
+Pin = Literal["call", "turn", "conversation"]
+PINS: Final[tuple[Pin, ...]] = get_args(Pin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ def choose(
 ) -> Chosen:
     """Choose between the previous step's effective config and the one of now.
 
-    ``previous`` is None at the first step, and a reason where it can no longer be read.
+    ``previous`` is None at the first step (of the conversation, where that is pinned), and a
+    reason where it can no longer be read.
     ``current`` is False on a replica that does not follow the store now.
     """
     if previous is None:
@@ -50,7 +53,7 @@ def choose(
     if reason is not None:
         return Chosen(fresh, reason)
     match pin:
-        case "turn":
+        case "turn" | "conversation":
             return Chosen(previous)
         case "call":
             stays = not current or _goes_back(previous, fresh)
@@ -59,10 +62,9 @@ def choose(
             assert_never(unreachable)
 
 
-def effective_to_json(effective: Effective) -> dict[str, Any]:
-    """Return the form that travels in step results."""
+def reference_to(effective: Effective) -> dict[str, Any]:
+    """Return what names an effective config, without the config itself."""
     return {
-        "config": effective.config.to_json(),
         "checksum": effective.checksum,
         "revision": effective.revision,
         "variant": effective.variant,
@@ -74,17 +76,18 @@ def effective_to_json(effective: Effective) -> dict[str, Any]:
     }
 
 
-def effective_from_json(data: Mapping[str, Any]) -> Effective | str:
-    """Read ``effective_to_json``'s form, or say why this program cannot read it."""
+def effective_from(reference: Mapping[str, Any], config: object) -> Effective | str:
+    """Put a reference and its config together, or say why this program cannot read it."""
+    if config is None:
+        return "the pinned config is no longer in the state store"
     try:
-        config = AgentConfig.model_validate_json(json.dumps(data["config"]))
+        read = AgentConfig.model_validate_json(json.dumps(config))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         return f"the pinned config cannot be read by this program: {where}: {first['msg']}"
-    rest = {key: value for key, value in data.items() if key != "config"}
-    lists = {"override_keys": tuple(rest["override_keys"]), "flags": tuple(rest["flags"])}
-    return Effective(config=config, **rest | lists)
+    lists = {name: tuple(reference[name]) for name in ("override_keys", "flags")}
+    return Effective(config=read, **dict(reference) | lists)
 
 
 def _unfit(effective: Effective, constraints: Constraints, revoked: tuple[str, ...]) -> str | None:

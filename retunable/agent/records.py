@@ -1,70 +1,73 @@
-"""The values of one run that are kept in workflow histories, with their JSON forms.
+"""What a run leaves behind of each model call, and what it returns, with their JSON forms.
 
-Compatibility data: a run begun by one release is finished by the next. Each form says its
-number under ``v``; a changed meaning is a new number.
+Compatibility data: read months later, by later releases. A field that a later release adds gets
+a default, so that older records can still be read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from retunable.agent.decision import StopReason
-from retunable.agent.pinning import Pin
-
-FORM: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnInput:
-    """What a run is started with. Continue-as-new and conversations will add to it."""
-
-    agent: str
-    environment: str
-    run_id: str
-    message: str
-    pin: Pin = "turn"
-    conversation_id: str | None = None
-    user_id: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the workflow's input."""
-        return {"v": FORM, **asdict(self), "attributes": dict(self.attributes)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TurnInput:
-        """Read ``to_json``'s form."""
-        return cls(**_fields(data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """One model call: on what configuration, and at what price."""
+    """One model call: where and when, on what configuration, and at what price.
+
+    ``effective_checksum``, ``system_prompt_checksum`` and ``tools_checksum`` name what the state
+    store keeps: the effective config, the prompt as sent, the tool schemas. ``model`` is the name
+    that the provider returned, ``package`` the version of Retunable. Times are UTC in ISO 8601.
+    """
 
     step: int
+    replica: str
     revision: int
     effective_checksum: str
     version: int | None
     version_checksum: str | None
     generation: int | None
     variant: str
+    flags: tuple[str, ...] = ()
     override_keys: tuple[str, ...]
     provider: str
     model: str | None
+    system_prompt_checksum: str
+    tools_checksum: str
+    package: str
     input_tokens: int
     output_tokens: int
+    started_at: str
+    ended_at: str
     unpinned: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the form inside a step's result."""
-        return asdict(self) | {"override_keys": list(self.override_keys)}
+        """Return every field as JSON values."""
+        lists = {"flags": list(self.flags), "override_keys": list(self.override_keys)}
+        return asdict(self) | lists
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StepRecord:
-        """Read ``to_json``'s form."""
-        return cls(**dict(data) | {"override_keys": tuple(data["override_keys"])})
+        """Read ``to_json``'s form; what a later release added is left out."""
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        lists = {name: tuple(known.get(name, ())) for name in ("flags", "override_keys")}
+        return cls(**known | lists)
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """What names the effective config of this step; see ``pinning.reference_to``."""
+        return {
+            "checksum": self.effective_checksum,
+            "revision": self.revision,
+            "variant": self.variant,
+            "version": self.version,
+            "version_checksum": self.version_checksum,
+            "generation": self.generation,
+            "override_keys": list(self.override_keys),
+            "flags": list(self.flags),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,23 +92,18 @@ class RunResult:
         return asdict(self) | {"steps": [step.to_json() for step in self.steps]}
 
 
-def run_result(run_id: str, outcome: Mapping[str, Any]) -> RunResult:
-    """Read the outcome of a finished run; see ``turn`` for its form."""
-    steps = tuple(StepRecord.from_json(step) for step in outcome["steps"])
+def run_result(
+    run_id: str, text: str, stop_reason: StopReason, steps: tuple[StepRecord, ...]
+) -> RunResult:
+    """Put a result together; a run that finished has at least one step."""
     last = steps[-1]
     return RunResult(
-        text=outcome["text"],
+        text=text,
         run_id=run_id,
         version=last.version,
         version_checksum=last.version_checksum,
         effective_checksum=last.effective_checksum,
         steps=steps,
         tokens=sum(step.input_tokens + step.output_tokens for step in steps),
-        stop_reason=outcome["stop_reason"],
+        stop_reason=stop_reason,
     )
-
-
-def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    if data.get("v") != FORM:
-        raise ValueError(f"a run of form {data.get('v')!r}, this program reads {FORM}")
-    return {key: value for key, value in data.items() if key != "v"}

@@ -1,169 +1,371 @@
-"""Starting runs at the sidecar and waiting for them, with a deadline on every call.
+"""Starting runs, waiting for them, ending them: what a run id means, and whom a part that is away
+turns down.
 
-Speaks the workflow service's protocol on our own channel: the SDK's async client cannot be
-closed, sets no deadline when it starts a run, and takes a second to reconnect.
+A run is over when its end is recorded. Where that happens in this process the caller is told at
+once, without waiting for the workflow to close behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-import dapr.ext.workflow._durabletask.internal.protos as pb
-import grpc
-from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2_grpc import (
-    TaskHubSidecarServiceStub,
+from retunable.agent.conversations import Conversations
+from retunable.agent.records import RunResult, run_result
+from retunable.agent.run_book import RunBook
+from retunable.agent.run_documents import Begun, Ended, RunRequest
+from retunable.agent.run_index import RunIndex
+from retunable.agent.run_memory import RunMemory
+from retunable.agent.run_views import RunState, RunStatus
+from retunable.agent.sidecar_link import SidecarLink
+from retunable.agent.state_store import TooLarge
+from retunable.agent.steps import timestamp
+from retunable.agent.turn import first_input
+from retunable.agent.workflow_client import (
+    Progress,
+    SidecarBusy,
+    SidecarRefused,
+    WorkflowClient,
 )
-from dapr.proto.runtime.v1 import dapr_pb2_grpc, metadata_pb2
-from google.protobuf import wrappers_pb2
+from retunable.errors import (
+    ConversationBusy,
+    RunFailed,
+    RunForgotten,
+    RunIdConflict,
+    RunTimeout,
+    RunUnknown,
+    Unavailable,
+)
 
-from retunable.agent.records import RunResult, TurnInput, run_result
-from retunable.agent.sidecar_parts import SidecarParts
-from retunable.agent.turn import WORKFLOW
-from retunable.errors import RunFailed, RunTimeout, Unavailable
-from retunable.live.sidecar import channel, endpoint_from_environment
-
-PROBE_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 5.0
 """How long a run waits for a part that a sidecar connects just after its own start (1.5 s seen)."""
-SCHEDULE_SECONDS: Final = 10.0
 WAIT_SECONDS: Final = 30.0
 """One wait; after it the question is put again, for a hung sidecar never answers the first."""
 RETRY_SECONDS: Final = 0.2
-
-# Generated classes without annotations.
-_DAPR: Any = dapr_pb2_grpc.DaprStub
-_WORKFLOWS: Any = TaskHubSidecarServiceStub
-
-_GONE_FOR_NOW = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.FAILED_PRECONDITION,  # a restarted daprd that placement has not told yet
-)
+ASIDE_SECONDS: Final = 0.1
+"""How long only this process is listened to before the sidecar is asked: most runs end sooner."""
 
 
 class Runs:
-    """Starts and awaits the runs of one agent, on one event loop."""
+    """Starts, awaits and ends the runs of one agent, on one event loop."""
 
-    def __init__(self) -> None:
-        endpoint = endpoint_from_environment()
-        self._token = endpoint.metadata
-        self._channel = channel(endpoint)
-        self._sidecar = _DAPR(self._channel)
-        self._workflows = _WORKFLOWS(self._channel)
-        self._closed = False
+    def __init__(
+        self,
+        link: SidecarLink,
+        workflows: WorkflowClient,
+        *,
+        book: RunBook,
+        conversations: Conversations,
+        index: RunIndex,
+        replica: str,
+        end_here: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """``end_here`` cancels what this process runs for a run."""
+        self._link = link
+        self._workflows = workflows
+        self._book = book
+        self._conversations = conversations
+        self._index = index
+        self._replica = replica
+        self._end_here = end_here
 
-    async def run(self, turn: TurnInput, *, deadline: float | None) -> RunResult:
-        """Start a run and wait for its answer; ``deadline`` is in seconds from now.
+    async def run(self, request: RunRequest, *, deadline: float | None) -> RunResult:
+        """Start a run, or join the one of this id, and wait for its answer.
 
-        Raises:
-            Unavailable: the sidecar or a part behind it is away; nothing was started.
-            RunFailed: the run ended without an answer.
-            RunTimeout: the deadline passed; the run goes on.
+        Raises: what ``DurableAgent.run`` names.
         """
         until = math.inf if deadline is None else time.monotonic() + deadline
-        await self._check_parts(until)
-        await self._start(turn, until)
-        return _read_answer(turn.run_id, await self._end_of(turn.run_id, until))
+        memory = await self._begin(request, until)
+        if memory.ended is None:
+            await self._over(memory, until)
+        return await self._answer(memory)
 
-    async def close(self) -> None:
-        """Close the channel; whoever waits for a run is told that it goes on."""
-        self._closed = True
-        await self._channel.close(grace=None)
+    async def begin(self, request: RunRequest) -> RunStatus:
+        """Start a run, or find the one of this id."""
+        return _status(await self._begin(request, math.inf))
+
+    async def state(self, run_id: str) -> RunStatus:
+        """Return how a run is now."""
+        return await self._state_of(await self._found(run_id))
+
+    async def latest(self, limit: int) -> tuple[RunStatus, ...]:
+        """Return the latest runs, newest first."""
+        states = []
+        for run_id in await self._index.latest(limit):
+            memory = await self._book.find(run_id)
+            if memory is not None:
+                states.append(await self._state_of(memory))
+        return tuple(states)
+
+    async def stop(self, run_id: str) -> RunStatus:
+        """End a run without an answer; one that is over stays as it is."""
+        memory = await self._found(run_id)
+        if memory.ended is None:
+            ended = Ended(
+                state=RunState.STOPPED,
+                ended_at=timestamp(),
+                steps=len(memory.steps),
+                tokens=_tokens(memory),
+                reason="stopped",
+            )
+            await self._book.end(memory, ended)
+        if memory.ended is not None and memory.ended.state is RunState.STOPPED:
+            await self._terminate(run_id)
+        return _status(memory)
+
+    async def goes_on(self, run_id: str) -> bool:
+        """Tell whether a run is not over: its end is not recorded, and its workflow goes on."""
+        memory = await self._book.find(run_id)
+        if memory is not None and memory.ended is not None:
+            return False
+        return (await self._look(run_id)) is Progress.GOES_ON
+
+    async def erase(self, run_id: str) -> None:
+        """Forget a run: end it, take its content out of what is kept, purge its workflow."""
+        await self._terminate(run_id)
+        await self._book.erase(run_id, ended_at=timestamp())
+        try:
+            await self._workflows.purge(run_id)
+        except (SidecarBusy, SidecarRefused) as error:
+            raise _not_taken(f"did not purge run {run_id}", error) from error
+
+    async def _begin(self, request: RunRequest, until: float) -> RunMemory:
+        await self._check_parts(until)
+        await self._check_conversation(request)
+        run_id = request.run_id
+        begun = await self._recorded(request)
+        memory = self._book.remembered(run_id)
+        if memory is None or not memory.untouched:
+            memory = await self._joined(request, begun)
+            if memory.ended is not None:
+                return memory
+        self._index.note(run_id)
+        await self._start(begun, until)
+        return memory
+
+    async def _recorded(self, request: RunRequest) -> Begun:
+        try:
+            return await self._book.begin(request, begun_at=timestamp(), replica=self._replica)
+        except TooLarge as error:
+            reason = "its message is larger than the state store takes (4 MiB)"
+            raise _failed(request.run_id, reason) from error
+
+    async def _joined(self, request: RunRequest, begun: Begun) -> RunMemory:
+        """Return the run of this id, which somebody began before or at the same moment."""
+        memory = await self._book.find(request.run_id)
+        if memory is None:
+            raise RunUnknown(request.run_id)
+        if memory.ended is not None and memory.ended.state is RunState.FORGOTTEN:
+            raise RunForgotten(request.run_id)
+        if begun.input_hash != request.input_hash:
+            raise RunIdConflict(request.run_id)
+        if memory.ended is not None and memory.ended.busy_with is not None:
+            await self._book.reopen(memory)
+            return await self._found(request.run_id)
+        return memory
+
+    async def _start(self, begun: Begun, until: float) -> None:
+        data = first_input(
+            agent=begun.agent, environment=begun.environment, run_id=begun.run_id, pin=begun.pin
+        )
+        seconds = max(until - time.monotonic(), 0)
+        try:
+            if not await self._needs_start(begun.run_id):
+                return
+            await self._workflows.start(begun.run_id, data, seconds=seconds)
+        except SidecarBusy as busy:
+            raise await self._why_not_taken(busy) from busy
+        except SidecarRefused as refused:
+            raise _failed(begun.run_id, str(refused)) from refused
+
+    async def _needs_start(self, run_id: str) -> bool:
+        memory = self._book.remembered(run_id)
+        if memory is not None and memory.untouched:
+            return True
+        return (await self._workflows.look(run_id)).progress is Progress.ABSENT
 
     async def _check_parts(self, until: float) -> None:
         settled = min(until, time.monotonic() + SETTLE_SECONDS)
-        while (missing := (await self._parts()).missing()) is not None:
+        while (missing := (await self._link.parts()).missing()) is not None:
             if time.monotonic() >= settled:
                 raise missing
             await asyncio.sleep(0.1)
 
-    async def _parts(self) -> SidecarParts:
-        request = metadata_pb2.GetMetadataRequest()
-        try:
-            reply = await self._sidecar.GetMetadata(
-                request, timeout=PROBE_SECONDS, metadata=self._token
-            )
-        except grpc.aio.AioRpcError as error:
-            raise _sidecar_away(error) from error
-        return SidecarParts(
-            placement=reply.actor_runtime.host_ready,
-            scheduler=bool(reply.scheduler.connected_addresses),
-            actor_state_store=any("ACTOR" in c.capabilities for c in reply.registered_components),
-            workers=reply.workflows.connected_workers,
-        )
+    async def _check_conversation(self, request: RunRequest) -> None:
+        """Turn a run down before anything is recorded; its first step asks again."""
+        if request.conversation_id is None:
+            return
+        standing = await self._conversations.read(request.conversation_id)
+        holder = await self._conversations.busy_with(standing, request.run_id)
+        if holder is not None:
+            raise ConversationBusy(request.conversation_id, holder=holder)
 
-    async def _start(self, turn: TurnInput, until: float) -> None:
-        request = pb.CreateInstanceRequest(
-            name=WORKFLOW,
-            instanceId=turn.run_id,
-            input=wrappers_pb2.StringValue(value=json.dumps(turn.to_json())),
-        )
-        seconds = min(SCHEDULE_SECONDS, max(until - time.monotonic(), 0))
-        try:
-            await self._workflows.StartInstance(request, timeout=seconds, metadata=self._token)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _GONE_FOR_NOW:
-                raise await self._why_not_taken(error) from error
-            reason = error.details() or error.code().name.lower()
-            message = f"run {turn.run_id} could not be started: {reason}"
-            raise RunFailed(message, run_id=turn.run_id, reason=reason) from error
-
-    async def _why_not_taken(self, error: grpc.aio.AioRpcError) -> Unavailable:
+    async def _why_not_taken(self, busy: SidecarBusy) -> Unavailable:
         """Name the part that went away since it was asked; daprd itself only stays silent."""
-        missing = (await self._parts()).missing()
-        return missing or Unavailable(
-            f"the sidecar did not take the run ({error.code().name.lower()}); it may still start",
-            part="sidecar",
+        self._link.doubt()
+        missing = (await self._link.parts()).missing()
+        if missing is not None:
+            return missing
+        return Unavailable(
+            f"the sidecar did not take the run ({busy.code}); it may still start", part="sidecar"
         )
 
-    async def _end_of(self, run_id: str, until: float) -> pb.GetInstanceResponse:
-        request = pb.GetInstanceRequest(instanceId=run_id, getInputsAndOutputs=True)
-        while (left := until - time.monotonic()) > 0:
+    async def _over(self, memory: RunMemory, until: float) -> None:
+        """Wait until a run's end is recorded, here or elsewhere."""
+        run_id = memory.begun.run_id
+        await self._ended_here(memory, min(until, time.monotonic() + ASIDE_SECONDS))
+        while memory.ended is None and (left := until - time.monotonic()) > 0:
+            if self._link.closed:
+                raise _agent_stopped(run_id)
+            asking = asyncio.create_task(self._asked(run_id, min(WAIT_SECONDS, left)))
+            here = asyncio.create_task(self._ended_here(memory, math.inf))
             try:
-                reply: pb.GetInstanceResponse = await self._workflows.WaitForInstanceCompletion(
-                    request, timeout=min(WAIT_SECONDS, left), metadata=self._token
-                )
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in _GONE_FOR_NOW:
-                    raise _failed(run_id, error.details() or error.code().name.lower()) from error
-                await asyncio.sleep(RETRY_SECONDS)
-            except asyncio.CancelledError:
-                # A closed channel cancels its calls; that is not the caller's cancellation.
-                task = asyncio.current_task()
-                if not self._closed or (task is not None and task.cancelling()):
-                    raise
-                message = f"the agent was stopped; run {run_id} goes on when it is started again"
-                raise RunTimeout(message, run_id=run_id) from None
-            else:
-                return reply
-        raise RunTimeout(f"run {run_id} goes on beyond the deadline of its caller", run_id=run_id)
+                await asyncio.wait({asking, here}, return_when=asyncio.FIRST_COMPLETED)
+                if memory.ended is None and asking.done():
+                    await self._take_end(memory, asking.result())
+            finally:
+                asking.cancel()
+                here.cancel()
+        if memory.ended is None:
+            raise RunTimeout(
+                f"run {run_id} goes on beyond the deadline of its caller", run_id=run_id
+            )
+
+    async def _ended_here(self, memory: RunMemory, until: float) -> None:
+        while memory.ended is None and not self._link.closed:
+            left = until - time.monotonic()
+            try:
+                async with asyncio.timeout(None if math.isinf(left) else left):
+                    await memory.news.wait()
+            except TimeoutError:
+                return
+
+    async def _asked(self, run_id: str, seconds: float) -> tuple[Progress, str]:
+        """Return how the sidecar says that a workflow ended; GOES_ON if it does not say now."""
+        try:
+            state = await self._workflows.wait(run_id, seconds=seconds)
+        except SidecarBusy:
+            await asyncio.sleep(RETRY_SECONDS)
+            return Progress.GOES_ON, ""
+        except SidecarRefused as refused:
+            return Progress.FAILED, str(refused)
+        except asyncio.CancelledError:
+            # A closed channel cancels its calls; that is not the caller's cancellation.
+            if not self._link.closed:
+                raise
+            raise _agent_stopped(run_id) from None
+        return state.progress, state.failure
+
+    async def _take_end(self, memory: RunMemory, said: tuple[Progress, str]) -> None:
+        progress, failure = said
+        if progress is Progress.GOES_ON:
+            return
+        run_id = memory.begun.run_id
+        try:
+            found = await self._book.load(run_id)
+        except Unavailable:
+            return  # asked again
+        if found is not None and found.ended is not None:
+            memory.ended, memory.steps = found.ended, found.steps
+            return
+        match progress:
+            case Progress.TERMINATED:
+                raise _failed(run_id, "terminated")
+            case Progress.FAILED:
+                raise _failed(run_id, failure or "its workflow failed")
+            case _:
+                raise _failed(run_id, "nothing is kept of it (was its state store emptied?)")
+
+    async def _answer(self, memory: RunMemory) -> RunResult:
+        ended, run_id = memory.ended, memory.begun.run_id
+        if ended is None:
+            raise RunTimeout(f"run {run_id} goes on", run_id=run_id)
+        if ended.busy_with is not None:
+            raise ConversationBusy(memory.begun.conversation_id or "", holder=ended.busy_with)
+        if ended.state is RunState.FORGOTTEN:
+            raise RunForgotten(run_id)
+        if ended.state is not RunState.FINISHED or ended.stop_reason is None:
+            raise _failed(run_id, ended.reason or ended.state.value)
+        if len(memory.steps) < ended.steps:
+            memory = await self._book.load(run_id) or memory
+        records = tuple(memory.steps[number].record for number in sorted(memory.steps))
+        return run_result(run_id, ended.text or "", ended.stop_reason, records)
+
+    async def _found(self, run_id: str) -> RunMemory:
+        memory = await self._book.find(run_id)
+        if memory is None:
+            raise RunUnknown(run_id)
+        return memory
+
+    async def _state_of(self, memory: RunMemory) -> RunStatus:
+        """Return a run's state; where its workflow ended unrecorded, by what the sidecar says."""
+        if memory.ended is not None:
+            return _status(memory)
+        match await self._look(memory.begun.run_id):
+            case Progress.GOES_ON:
+                return _status(memory)
+            case Progress.TERMINATED:
+                return _status(memory, unrecorded=RunState.STOPPED)
+            case _:
+                again = await self._found(memory.begun.run_id)
+                return _status(again, unrecorded=RunState.FAILED)
+
+    async def _look(self, run_id: str) -> Progress:
+        try:
+            return (await self._workflows.look(run_id)).progress
+        except (SidecarBusy, SidecarRefused) as error:
+            raise _not_taken(f"does not say how run {run_id} is", error) from error
+
+    async def _terminate(self, run_id: str) -> None:
+        await self._end_here(run_id)
+        try:
+            await self._workflows.terminate(run_id)
+            await self._workflows.wait(run_id, seconds=WAIT_SECONDS)
+        except SidecarRefused:
+            return  # nothing goes on
+        except SidecarBusy as error:
+            raise _not_taken(f"did not end run {run_id}", error) from error
 
 
-def _read_answer(run_id: str, reply: pb.GetInstanceResponse) -> RunResult:
-    state = reply.workflowState
-    if not reply.exists:
-        raise _failed(run_id, "the sidecar no longer knows it (was its state store emptied?)")
-    if state.workflowStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
-        outcome: Mapping[str, Any] = json.loads(state.output.value)
-        if outcome["outcome"] == "finished":
-            return run_result(run_id, outcome)
-        raise _failed(run_id, outcome["reason"])
-    status = pb.OrchestrationStatus.Name(state.workflowStatus).rpartition("_")[2].lower()
-    raise _failed(run_id, state.failureDetails.errorMessage or status)
+def _status(memory: RunMemory, *, unrecorded: RunState = RunState.RUNNING) -> RunStatus:
+    begun, ended = memory.begun, memory.ended
+    if ended is None:
+        return RunStatus(
+            run_id=begun.run_id,
+            conversation_id=begun.conversation_id,
+            state=unrecorded,
+            begun_at=begun.begun_at,
+        )
+    return RunStatus(
+        run_id=begun.run_id,
+        conversation_id=begun.conversation_id,
+        state=ended.state,
+        begun_at=begun.begun_at,
+        ended_at=ended.ended_at,
+        text=ended.text,
+        stop_reason=ended.stop_reason,
+        reason=ended.reason,
+        steps=ended.steps,
+        tokens=ended.tokens,
+    )
+
+
+def _agent_stopped(run_id: str) -> RunTimeout:
+    message = f"the agent was stopped; run {run_id} goes on when it is started again"
+    return RunTimeout(message, run_id=run_id)
+
+
+def _tokens(memory: RunMemory) -> int:
+    records = [step.record for step in memory.steps.values()]
+    return sum(record.input_tokens + record.output_tokens for record in records)
 
 
 def _failed(run_id: str, reason: str) -> RunFailed:
     return RunFailed(f"run {run_id} failed: {reason}", run_id=run_id, reason=reason)
 
 
-def _sidecar_away(error: grpc.aio.AioRpcError) -> Unavailable:
-    return Unavailable(
-        f"the Dapr sidecar does not answer ({error.code().name.lower()}); "
-        "start the program with `dapr run`",
-        part="sidecar",
-    )
+def _not_taken(what: str, error: Exception) -> Unavailable:
+    return Unavailable(f"the sidecar {what} ({error}); try again", part="sidecar")

@@ -9,16 +9,16 @@ from retunable.errors import Unavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarParts:
-    """The parts behind a sidecar, as it says itself."""
+    """The parts behind a sidecar, as it says itself; the state store by its component name."""
 
     placement: bool
     scheduler: bool
-    actor_state_store: bool
+    state_store: str | None
     workers: int
 
     def missing(self) -> Unavailable | None:
         """Return the first part that a run cannot do without, or None."""
-        if not self.actor_state_store:
+        if self.state_store is None:
             return Unavailable(
                 "the sidecar has no actor state store: load a state component with "
                 'actorStateStore: "true"',

@@ -8,19 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.code_defaults import CodeDefaults, Configuration
 from retunable.agent.model import ModelProvider
+from retunable.agent.model_call import ModelCalls, PassAll
 from retunable.agent.provider_set import ProviderSet
-from retunable.agent.records import RunResult, TurnInput
+from retunable.agent.records import RunResult
+from retunable.agent.run_documents import RunRequest
+from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus, agent_status
 from retunable.agent.steps import Steps
 from retunable.agent.tools import Tool
-from retunable.agent.worker import AgentKey, Host, join_worker, leave_worker
+from retunable.agent.worker import Host, join_worker, leave_worker
 from retunable.config.agent_config import AgentConfig
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot
@@ -30,7 +33,7 @@ from retunable.live.health import LiveStatus, Status
 from retunable.live.subscription import ConfigSubscription
 
 if TYPE_CHECKING:
-    from retunable.agent.runs import Runs
+    from retunable.agent.run_parts import RunParts
 
 _log = logging.getLogger("retunable")
 
@@ -47,6 +50,7 @@ class Program:
     tools: Mapping[str, Tool[..., Any]]
     providers: Mapping[str, ModelProvider]
     persona_log_seconds: float | None
+    history_tokens: int
 
 
 class StartedAgent:
@@ -65,7 +69,8 @@ class StartedAgent:
         self._configuration = _configuration(program)
         self._providers = ProviderSet(program.providers, on_refusal=self._refusal_changed)
         self._told = self.status
-        self._runs: Runs | None = None
+        self._run_parts: RunParts | None = None
+        self._steps: Steps | None = None
         self._parts = AsyncExitStack()
 
     @property
@@ -88,12 +93,46 @@ class StartedAgent:
         """Stop every part, the last started first; each stop is bounded in time."""
         await self._parts.aclose()
 
-    async def run(self, turn: TurnInput, *, deadline: float | None) -> RunResult:
+    async def run(self, request: RunRequest, *, deadline: float | None) -> RunResult:
         """Start a run and wait for its answer; see ``Runs.run``."""
+        return await self._ready_parts().runs.run(request, deadline=deadline)
+
+    async def begin(self, request: RunRequest) -> RunStatus:
+        """Start a run without waiting for its answer."""
+        return await self._ready_parts().runs.begin(request)
+
+    async def run_state(self, run_id: str) -> RunStatus:
+        """Return how a run is now."""
+        return await self._parts_now().runs.state(run_id)
+
+    async def list_runs(self, limit: int) -> tuple[RunStatus, ...]:
+        """Return the latest runs, newest first."""
+        return await self._parts_now().runs.latest(limit)
+
+    async def explain(self, run_id: str) -> Explanation:
+        """Return everything that is kept of a run."""
+        return await self._parts_now().explaining.explain(run_id)
+
+    def follow(self, run_id: str) -> AsyncIterator[ExplainedStep]:
+        """Yield the steps of a run as they come."""
+        return self._parts_now().explaining.follow(run_id)
+
+    async def stop_run(self, run_id: str) -> RunStatus:
+        """End a run without an answer."""
+        return await self._parts_now().runs.stop(run_id)
+
+    async def forget(self, conversation_id: str) -> int:
+        """Erase what was said in a conversation."""
+        return await self._parts_now().forget(conversation_id)
+
+    def _ready_parts(self) -> RunParts:
         _ = self.snapshot  # raises where nothing was ever read: such an agent runs nothing
-        if self._runs is None:
+        return self._parts_now()
+
+    def _parts_now(self) -> RunParts:
+        if self._run_parts is None:
             raise NotReady("the agent is still starting", part="configuration store")
-        return await self._runs.run(turn, deadline=deadline)
+        return self._run_parts
 
     async def _start_parts(self, parts: AsyncExitStack) -> None:
         program = self._program
@@ -101,32 +140,42 @@ class StartedAgent:
         await self._providers.open(program.declaration.defaults.provider)
         self._configuration.on_change(self._changed)
         self._configuration.on_status(self._status_changed)
-        key = await self._join_worker()
+        declaration = program.declaration
+        key = (declaration.agent, declaration.environment)
+        worker = join_worker(key)
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
         await self._configuration.start()
-        self._warn_of_guardrails(program.declaration.defaults)
+        self._warn_of_guardrails(declaration.defaults)
         # Imported here: the worker's thread has imported the SDK while the store was read.
-        from retunable.agent.runs import Runs
+        from retunable.agent.run_parts import run_parts
 
-        self._runs = Runs()
-        parts.push_async_callback(self._runs.close)
+        self._run_parts = run_parts(
+            declaration, history_tokens=program.history_tokens, end_here=self._end_here
+        )
+        parts.push_async_callback(self._run_parts.close)
+        self._steps = self._new_steps(self._run_parts)
+        parts.push_async_callback(self._steps.close)
+        worker.serve(key, Host(self._steps, asyncio.get_running_loop()))
         if program.persona_log_seconds is not None:
             task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
             parts.callback(task.cancel)
         threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
 
-    async def _join_worker(self) -> AgentKey:
-        declaration = self._program.declaration
-        key = (declaration.agent, declaration.environment)
-        steps = Steps(
+    def _new_steps(self, run_parts: RunParts) -> Steps:
+        program = self._program
+        return Steps(
             _Source(self._configuration),
-            constraints=declaration.constraints,
-            providers=self._providers,
-            tools=self._program.tools,
+            constraints=program.declaration.constraints,
+            calls=ModelCalls(self._providers, program.tools, PassAll()),
+            tools=program.tools,
+            kept=run_parts.kept,
+            replica=run_parts.replica,
         )
-        join_worker(key, Host(steps, asyncio.get_running_loop()))
-        return key
+
+    async def _end_here(self, run_id: str) -> None:
+        if self._steps is not None:
+            await self._steps.end(run_id)
 
     def _status_of(self, live: LiveStatus) -> AgentStatus:
         return agent_status(

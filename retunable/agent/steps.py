@@ -1,38 +1,44 @@
 """The two activities of one agent, on its own event loop: a model step and a tool call.
 
-Here the live configuration meets a run: each step takes the snapshot once, and everything
-that depends on it is decided here and returned.
+Here the live configuration meets a run: each step takes the snapshot once, and everything that
+depends on it is decided here and recorded. What stands recorded wins, and is never done again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from retunable.agent.decision import (
-    Decision,
-    Failed,
-    decide,
-    decision_to_json,
-    offered_tools,
-    stop_before_call,
-    tool_choice_at,
-)
-from retunable.agent.model import Message, ModelReply, ModelRequest
-from retunable.agent.persona import compose_system_prompt
-from retunable.agent.pinning import Chosen, choose, effective_from_json, effective_to_json
-from retunable.agent.provider_set import ProviderSet
-from retunable.agent.records import StepRecord, TurnInput
-from retunable.agent.refusal import explain_refusal
+from retunable.agent.contents import Contents
+from retunable.agent.conversations import Conversation, Conversations
+from retunable.agent.decision import CallTools, Decision, Failed, Finished, stop_before_call
+from retunable.agent.flights import Flights
+from retunable.agent.history import History
+from retunable.agent.model import Message, ModelReply
+from retunable.agent.model_call import ModelCalls, Prepared
+from retunable.agent.patience import patiently
+from retunable.agent.pinning import Chosen, choose, effective_from, reference_to
+from retunable.agent.records import StepRecord
 from retunable.agent.result_spacing import ResultSpacing
+from retunable.agent.run_book import RunBook
+from retunable.agent.run_documents import Begun, Ended, Step, ToolResult
+from retunable.agent.run_memory import RunMemory
+from retunable.agent.run_views import RunState
+from retunable.agent.state_keys import call_id
+from retunable.agent.state_store import TooLarge
 from retunable.agent.threads import ToolThreads
 from retunable.agent.tools import Tool, call_tool
+from retunable.agent.transcript import last_text, messages_so_far
+from retunable.agent.turn import FORM
 from retunable.config.constraints import Constraints
+from retunable.config.package import PACKAGE_VERSION
 from retunable.config.resolve import Effective, resolve
 from retunable.config.snapshot import Snapshot
-from retunable.errors import ProviderFailed, ProviderRefused
+from retunable.errors import RunForgotten
 
 
 class SnapshotSource(Protocol):
@@ -46,30 +52,22 @@ class SnapshotSource(Protocol):
         """Whether this replica follows the store now, so that its snapshot may replace another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One model step as the workflow asks for it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Where the runs of one agent are kept."""
 
-    turn: TurnInput
-    step: int
-    transcript: tuple[Message, ...]
-    previous: Effective | str | None
+    book: RunBook
+    contents: Contents
+    conversations: Conversations
+    history: History
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Asked:
-        """Read the activity's input."""
-        return cls(
-            turn=TurnInput.from_json(data["turn"]),
-            step=data["step"],
-            transcript=tuple(Message.from_json(message) for message in data["transcript"]),
-            previous=data["effective"] and effective_from_json(data["effective"]),
-        )
 
-    @property
-    def last_text(self) -> str:
-        """What the model last said in this run."""
-        said = [message.text for message in self.transcript if message.role == "assistant"]
-        return next((text for text in reversed(said) if text), "")
+class _Busy(Exception):
+    """Another run holds the conversation."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
 
 
 class Steps:
@@ -80,109 +78,329 @@ class Steps:
         source: SnapshotSource,
         *,
         constraints: Constraints,
-        providers: ProviderSet,
+        calls: ModelCalls,
         tools: Mapping[str, Tool[..., Any]],
+        kept: Kept,
+        replica: str,
     ) -> None:
         self._source = source
         self._constraints = constraints
-        self._providers = providers
+        self._calls = calls
         self._tools = tools
+        self._kept = kept
+        self._replica = replica
         self._threads = ToolThreads()
         self._spacing = ResultSpacing()
+        self._flights = Flights()
 
     async def model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Resolve the configuration, check the limit, call the model, decide."""
-        asked = Asked.from_json(data)
-        snapshot = await self._source.snapshot()
-        chosen = self._choose(asked, snapshot)
-        stop = stop_before_call(
-            asked.step,
-            max_iterations=chosen.effective.config.max_iterations,
-            last_text=asked.last_text,
-        )
-        if stop is not None:
-            return _result(stop, chosen, None)
-        decision, reply = await self._call_model(asked, chosen.effective, snapshot)
-        return _result(decision, chosen, _record(asked.step, chosen, reply))
+        """Run one model step, or return what stands recorded of it; see ``turn`` for the form."""
+        _check_form(data)
+        key = (data["run_id"], data["step"], None)
+        try:
+            result: dict[str, Any] = await self._flights.join(key, lambda: self._model_step(data))
+        except asyncio.CancelledError:
+            if self._is_over(data["run_id"]):
+                return _END  # stopped by somebody, and that is recorded
+            raise
+        return result
 
     async def tool_call(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one tool and return its result as text, whatever happens in it."""
-        call = data["call"]
-        tool = self._tools.get(call["name"])
-        if tool is None:
-            return {"text": f"The tool {call['name']!r} is no longer here.", "ok": False}
-        output = await call_tool(tool, call["arguments"], threads=self._threads)
-        await self._spacing.take_turn(data["run_id"])
-        return {"text": output.text, "ok": output.ok}
+        """Run one tool call, or find it recorded; its result goes to the state store only."""
+        _check_form(data)
+        key = (data["run_id"], data["step"], data["call"])
+        try:
+            await self._flights.join(key, lambda: self._tool_call(data))
+        except asyncio.CancelledError:
+            if not self._is_over(data["run_id"]):
+                raise
+        if data["siblings"]:
+            await self._spacing.take_turn(data["run_id"])
+        return {"v": FORM}
 
-    def _choose(self, asked: Asked, snapshot: Snapshot) -> Chosen:
-        turn = asked.turn
+    async def end(self, run_id: str) -> None:
+        """Cancel what runs here for one run."""
+        await self._flights.end(run_id)
+
+    async def close(self) -> None:
+        """Cancel what runs here; the sidecar hands it to the next worker."""
+        await self._flights.close()
+
+    def _is_over(self, run_id: str) -> bool:
+        memory = self._kept.book.remembered(run_id)
+        return memory is not None and memory.ended is not None
+
+    async def _model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        run_id, number = data["run_id"], data["step"]
+        memory = await patiently(self._kept.book.at_step, run_id, number)
+        if memory is None or memory.ended is not None or memory.begun.message is None:
+            return _END
+        try:
+            step = memory.steps.get(number) or await self._new_step(memory, data)
+        except RunForgotten:
+            return _END
+        if step is None:
+            return _END
+        return await self._after(memory, step)
+
+    async def _new_step(self, memory: RunMemory, data: Mapping[str, Any]) -> Step | None:
+        """Make one model call and record it; None where the run ends without it."""
+        number = data["step"]
+        snapshot = await self._source.snapshot()
+        try:
+            chosen = await self._enter_or_choose(memory, data, snapshot)
+        except _Busy as busy:
+            reason = f"its conversation was busy with run {busy.holder}"
+            await self._end(memory, state=RunState.FAILED, reason=reason, busy_with=busy.holder)
+            return None
+        messages = self._messages(memory, number)
+        stop = stop_before_call(
+            number,
+            max_iterations=chosen.effective.config.max_iterations,
+            last_text=last_text(messages),
+        )
+        if stop is not None:
+            await self._end(
+                memory, state=RunState.FINISHED, text=stop.text, stop_reason=stop.stop_reason
+            )
+            return None
+        told = (*(memory.history or ()), *messages)
+        prepared = self._calls.prepare(chosen.effective, told, step=number)
+        started_at = timestamp()
+        keeping = asyncio.create_task(
+            patiently(self._kept.contents.put, prepared.contents)
+        )
+        try:
+            decision, reply = await self._calls.ask(
+                prepared, chosen.effective, snapshot, step=number
+            )
+            await keeping
+        finally:
+            keeping.cancel()
+        record = self._record(number, chosen, prepared, reply, started_at)
+        return await self._keep_step(memory, Step(record=record, decision=decision))
+
+    async def _keep_step(self, memory: RunMemory, step: Step) -> Step:
+        try:
+            return await patiently(self._kept.book.record_step, memory, step)
+        except TooLarge:
+            failed = Failed("the model's reply is larger than the state store takes (4 MiB)")
+            smaller = replace(step, decision=failed)
+            return await patiently(self._kept.book.record_step, memory, smaller)
+
+    async def _after(self, memory: RunMemory, step: Step) -> dict[str, Any]:
+        """Return what the workflow is to do after a recorded step; end the run where it ends it."""
+        match step.decision:
+            case Finished(text, stop_reason):
+                await self._end(
+                    memory, state=RunState.FINISHED, text=text, stop_reason=stop_reason
+                )
+                return _END
+            case Failed(reason):
+                await self._end(memory, state=RunState.FAILED, reason=reason)
+                return _END
+            case None:
+                return _END
+            case _:
+                calls = list(step.runnable)
+                following = "tools" if calls else "step"
+                previous = step.record.reference
+                return {"v": FORM, "next": following, "calls": calls, "previous": previous}
+
+    async def _end(
+        self,
+        memory: RunMemory,
+        *,
+        state: RunState,
+        text: str | None = None,
+        stop_reason: Any = None,
+        reason: str | None = None,
+        busy_with: str | None = None,
+    ) -> None:
+        records = [step.record for step in memory.steps.values()]
+        ended = Ended(
+            state=state,
+            ended_at=timestamp(),
+            steps=len(records),
+            tokens=sum(record.input_tokens + record.output_tokens for record in records),
+            text=text,
+            stop_reason=stop_reason,
+            reason=reason,
+            busy_with=busy_with,
+        )
+        await patiently(self._kept.book.end, memory, ended)
+
+    async def _enter_or_choose(
+        self, memory: RunMemory, data: Mapping[str, Any], snapshot: Snapshot
+    ) -> Chosen:
+        conversation_id = memory.begun.conversation_id
+        if conversation_id is None:
+            return await self._choose(memory.begun, data["previous"], snapshot)
+        if data["step"] > 1:
+            if memory.history is None:
+                standing = await patiently(self._kept.conversations.read, conversation_id)
+                await self._recall(memory, standing)
+            chosen = await self._choose(memory.begun, data["previous"], snapshot)
+            if chosen.unpinned is not None and memory.begun.pin == "conversation":
+                await self._enter(memory, conversation_id, snapshot, chosen=chosen)
+            return chosen
+        return await self._enter(memory, conversation_id, snapshot)
+
+    async def _enter(
+        self,
+        memory: RunMemory,
+        conversation_id: str,
+        snapshot: Snapshot,
+        *,
+        chosen: Chosen | None = None,
+    ) -> Chosen:
+        """Hold the conversation with the config that it is pinned to from now on.
+
+        Raises:
+            _Busy: another run holds it.
+        """
+        conversations, run_id = self._kept.conversations, memory.begun.run_id
+        pins = memory.begun.pin == "conversation"
+        while True:
+            standing = await patiently(conversations.read, conversation_id)
+            holder = await patiently(conversations.busy_with, standing, run_id)
+            if holder is not None:
+                raise _Busy(holder)
+            pinned = standing.pinned if pins else None
+            now = chosen or await self._choose(memory.begun, pinned, snapshot)
+            await self._recall(memory, standing)
+            if pins:
+                config = now.effective.config.to_json()
+                await patiently(self._kept.contents.put, {now.effective.checksum: config})
+            pin = reference_to(now.effective) if pins else standing.pinned
+            if await patiently(conversations.enter, standing, run_id, pinned=pin):
+                return now
+
+    async def _recall(self, memory: RunMemory, standing: Conversation) -> None:
+        if memory.history is None:
+            earlier = standing.before(memory.begun.run_id)
+            memory.history = await patiently(self._kept.history.of, earlier)
+
+    async def _choose(
+        self, begun: Begun, reference: Mapping[str, Any] | None, snapshot: Snapshot
+    ) -> Chosen:
         fresh = resolve(
             snapshot,
-            user_id=turn.user_id,
-            conversation_id=turn.conversation_id,
-            attributes=turn.attributes,
+            user_id=begun.user_id,
+            conversation_id=begun.conversation_id,
+            attributes=begun.attributes,
             now=time.time(),
         )
         return choose(
-            turn.pin,
-            previous=asked.previous,
+            begun.pin,
+            previous=await self._pinned(reference, fresh),
             fresh=fresh,
             current=self._source.current,
             constraints=self._constraints,
             revoked=snapshot.revoked,
         )
 
-    async def _call_model(
-        self, asked: Asked, effective: Effective, snapshot: Snapshot
-    ) -> tuple[Decision, ModelReply | None]:
-        config = effective.config
-        offered = offered_tools(config, self._tools)
-        request = ModelRequest(
-            model=config.model or "",
-            system_prompt=compose_system_prompt(config),
-            messages=asked.transcript,
-            tools=tuple(self._tools[name].spec for name in offered),
-            tool_choice=tool_choice_at(config, asked.step),
-            temperature=config.temperature,
-            max_tokens=config.max_tokens,
+    async def _pinned(
+        self, reference: Mapping[str, Any] | None, fresh: Effective
+    ) -> Effective | str | None:
+        if reference is None:
+            return None
+        checksum = reference["checksum"]
+        if checksum == fresh.checksum:
+            return replace(fresh, **_lists_to_tuples(reference))
+        found = await patiently(self._kept.contents.get_many, [checksum])
+        return effective_from(reference, found.get(checksum))
+
+    def _messages(self, memory: RunMemory, number: int) -> tuple[Message, ...]:
+        steps = [memory.steps[n] for n in range(1, number)]
+        return messages_so_far(memory.begun.message or "", steps, memory.results)
+
+    def _record(
+        self,
+        number: int,
+        chosen: Chosen,
+        prepared: Prepared,
+        reply: ModelReply | None,
+        started_at: str,
+    ) -> StepRecord:
+        effective = chosen.effective
+        return StepRecord(
+            step=number,
+            replica=self._replica,
+            revision=effective.revision,
+            effective_checksum=effective.checksum,
+            version=effective.version,
+            version_checksum=effective.version_checksum,
+            generation=effective.generation,
+            variant=effective.variant,
+            flags=effective.flags,
+            override_keys=effective.override_keys,
+            provider=effective.config.provider,
+            model=reply.model if reply else None,
+            system_prompt_checksum=prepared.system_prompt_checksum,
+            tools_checksum=prepared.tools_checksum,
+            package=PACKAGE_VERSION,
+            input_tokens=reply.input_tokens if reply else 0,
+            output_tokens=reply.output_tokens if reply else 0,
+            started_at=started_at,
+            ended_at=timestamp(),
+            unpinned=chosen.unpinned,
+        )
+
+    async def _tool_call(self, data: Mapping[str, Any]) -> None:
+        run_id, number, index = data["run_id"], data["step"], data["call"]
+        memory = await patiently(self._kept.book.with_call, run_id, number, index)
+        if memory is None or (number, index) in memory.results:
+            return
+        decision: Decision | None = memory.steps[number].decision
+        if not isinstance(decision, CallTools):
+            return  # forgotten meanwhile
+        call = decision.calls[index].call
+        started_at = timestamp()
+        tool = self._tools.get(call.name)
+        if tool is None:
+            text, ok = f"The tool {call.name!r} is no longer here.", False
+        else:
+            output = await call_tool(
+                tool,
+                call.arguments,
+                threads=self._threads,
+                call_id=call_id(run_id, number, index),
+            )
+            text, ok = output.text, output.ok
+        result = ToolResult(
+            text=text, ok=ok, started_at=started_at, ended_at=timestamp(), replica=self._replica
         )
         try:
-            reply = await self._providers.complete(config.provider, request)
-        except ProviderRefused as refused:
-            text = explain_refusal(refused, effective, snapshot)
-            self._providers.note_refusal(text)
-            return Failed(text), None
-        except ProviderFailed as failed:
-            return Failed(f"provider {config.provider!r} failed: {failed}"), None
-        self._providers.note_refusal(None)
-        limit = config.max_iterations
-        return decide(reply, step=asked.step, max_iterations=limit, offered=offered), reply
+            await self._keep_result(memory, number, index, result)
+        except RunForgotten:
+            return
+
+    async def _keep_result(
+        self, memory: RunMemory, step: int, index: int, result: ToolResult
+    ) -> None:
+        book = self._kept.book
+        try:
+            await patiently(book.record_result, memory, step, index, result)
+        except TooLarge:
+            note = "The result is larger than the state store takes (4 MiB)."
+            smaller = replace(result, text=note, ok=False)
+            await patiently(book.record_result, memory, step, index, smaller)
 
 
-def _record(step: int, chosen: Chosen, reply: ModelReply | None) -> StepRecord:
-    effective = chosen.effective
-    return StepRecord(
-        step=step,
-        revision=effective.revision,
-        effective_checksum=effective.checksum,
-        version=effective.version,
-        version_checksum=effective.version_checksum,
-        generation=effective.generation,
-        variant=effective.variant,
-        override_keys=effective.override_keys,
-        provider=effective.config.provider,
-        model=reply.model if reply else None,
-        input_tokens=reply.input_tokens if reply else 0,
-        output_tokens=reply.output_tokens if reply else 0,
-        unpinned=chosen.unpinned,
-    )
+_END = {"v": FORM, "next": "end", "calls": [], "previous": None}
 
 
-def _result(decision: Decision, chosen: Chosen, record: StepRecord | None) -> dict[str, Any]:
-    return {
-        "v": 1,
-        "decision": decision_to_json(decision),
-        "effective": effective_to_json(chosen.effective),
-        "record": record and record.to_json(),
-    }
+def timestamp() -> str:
+    """Return the time of now, UTC in ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _check_form(data: Mapping[str, Any]) -> None:
+    if data.get("v") != FORM:
+        raise ValueError(f"a run of form {data.get('v')!r}, this program reads {FORM}")
+
+
+def _lists_to_tuples(reference: Mapping[str, Any]) -> dict[str, Any]:
+    lists = {name: tuple(reference[name]) for name in ("override_keys", "flags")}
+    return dict(reference) | lists

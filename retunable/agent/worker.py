@@ -51,7 +51,7 @@ class Worker:
     """Connects one SDK runtime to the sidecar and dispatches to the agents that joined."""
 
     def __init__(self) -> None:
-        self._hosts: dict[AgentKey, Host] = {}
+        self._hosts: dict[AgentKey, Host | None] = {}
         self._stopping = threading.Event()
         self._shutting_down = threading.Lock()
         self._runtime: Runtime | None = None
@@ -59,8 +59,8 @@ class Worker:
             target=self._keep_connected, name="retunable-worker", daemon=True
         )
 
-    def join(self, key: AgentKey, host: Host) -> None:
-        """Take an agent's steps from now on.
+    def join(self, key: AgentKey) -> None:
+        """Connect for an agent; its steps wait until ``serve`` says who runs them.
 
         Raises:
             ConfigurationError: an agent of this name is started in this process already.
@@ -70,9 +70,13 @@ class Worker:
                 f"an agent named {key[0]!r} in environment {key[1]!r} is started in this process "
                 "already; give one of them another name"
             )
-        self._hosts[key] = host
+        self._hosts[key] = None
         if not self._thread.is_alive():
             self._thread.start()
+
+    def serve(self, key: AgentKey, host: Host) -> None:
+        """Hand an agent's steps to its host from now on."""
+        self._hosts[key] = host
 
     def leave(self, key: AgentKey) -> bool:
         """Give an agent's steps up; tell whether no agent is left."""
@@ -92,7 +96,7 @@ class Worker:
         """Run a model step on the loop of the agent that the run names."""
         from retunable.agent.workflow import run_on
 
-        host = await self._host(data["turn"])
+        host = await self._host(data)
         return await run_on(host.loop, host.steps.model_step, data)
 
     async def tool_call(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,11 +109,11 @@ class Worker:
     async def _host(self, named: Mapping[str, Any]) -> Host:
         key = (named["agent"], named["environment"])
         until = time.monotonic() + AGENT_WAIT_SECONDS
-        while key not in self._hosts:
+        while (host := self._hosts.get(key)) is None:
             if time.monotonic() > until:
                 raise LookupError(f"no agent {key[0]!r} in environment {key[1]!r} is started here")
             await asyncio.sleep(0.05)
-        return self._hosts[key]
+        return host
 
     def _keep_connected(self) -> None:
         """Start the runtime as soon as the sidecar listens; the thread's whole life."""
@@ -170,12 +174,12 @@ class Worker:
 _worker: Worker | None = None
 
 
-def join_worker(key: AgentKey, host: Host) -> Worker:
+def join_worker(key: AgentKey) -> Worker:
     """Add an agent to the worker of this process, which the first one starts."""
     global _worker
     if _worker is None:
         _worker = Worker()
-    _worker.join(key, host)
+    _worker.join(key)
     return _worker
 
 

@@ -19,7 +19,15 @@ from dapr.ext.workflow import (
 )
 from dapr.ext.workflow.logger import LoggerOptions
 
-from retunable.agent.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION, Call, turn
+from retunable.agent.turn import (
+    MODEL_STEP,
+    TOOL_CALL,
+    WORKFLOW,
+    WORKFLOW_VERSION,
+    Call,
+    ContinueAsNew,
+    turn,
+)
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
@@ -102,6 +110,9 @@ def drive(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, A
         try:
             effect = body.send(result)
         except StopIteration as end:
+            if isinstance(end.value, ContinueAsNew):
+                ctx.continue_as_new(end.value.input)
+                return None
             return end.value
         if isinstance(effect, Call):
             result = yield ctx.call_activity(effect.activity, input=effect.input)

@@ -52,7 +52,7 @@ def make_agent(model: ModelServer, prefix: str, monkeypatch: pytest.MonkeyPatch)
             "name": f"agent {next(_numbers)}",
             "role": "Research Assistant",
             "model": "small",
-            "providers": {"openai": OpenAIProvider(base_url=model.url, max_retries=0)},
+            "providers": {"openai": OpenAIProvider(base_url=model.url)},
             "configuration": subscription,
             "persona_log_seconds": None,
         }

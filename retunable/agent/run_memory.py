@@ -1,0 +1,68 @@
+"""What a process remembers of runs, so that the steps it runs itself need no reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from retunable.agent.model import Message
+from retunable.agent.run_documents import Begun, Ended, Step, ToolResult
+
+REMEMBERED_RUNS: Final = 1000
+
+
+@dataclass(slots=True)
+class RunMemory:
+    """One run as far as this process has seen it.
+
+    ``untouched`` is True from when this process began the run to its first step: nobody can
+    have recorded anything. ``history`` is what the model is told of earlier runs.
+    """
+
+    begun: Begun
+    untouched: bool = False
+    steps: dict[int, Step] = field(default_factory=dict)
+    results: dict[tuple[int, int], ToolResult] = field(default_factory=dict)
+    ended: Ended | None = None
+    history: tuple[Message, ...] | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def knows_all_before(self, step: int) -> bool:
+        """Tell whether every step before this one is here, with its tool results."""
+        return all(
+            number in self.steps
+            and all((number, index) in self.results for index in self.steps[number].runnable)
+            for number in range(1, step)
+        )
+
+    def tell(self) -> None:
+        """Wake who waits for news of this run."""
+        self.news.set()
+        self.news = asyncio.Event()
+
+
+class RunMemories:
+    """The latest runs of this process."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, RunMemory] = OrderedDict()
+
+    def get(self, run_id: str) -> RunMemory | None:
+        """Return what is remembered of a run."""
+        if (memory := self._runs.get(run_id)) is not None:
+            self._runs.move_to_end(run_id)
+        return memory
+
+    def add(self, memory: RunMemory) -> RunMemory:
+        """Remember a run; the one seen longest ago is dropped where there are too many."""
+        self._runs[memory.begun.run_id] = memory
+        self._runs.move_to_end(memory.begun.run_id)
+        while len(self._runs) > REMEMBERED_RUNS:
+            self._runs.popitem(last=False)
+        return memory
+
+    def drop(self, run_id: str) -> None:
+        """Remember nothing of a run."""
+        self._runs.pop(run_id, None)

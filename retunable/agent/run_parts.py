@@ -1,0 +1,98 @@
+"""Everything of one agent that is bound to its sidecar, put together: what runs are made of."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from retunable.agent.contents import Contents
+from retunable.agent.conversations import Conversations
+from retunable.agent.dapr_state import DaprState
+from retunable.agent.explaining import Explaining
+from retunable.agent.history import History
+from retunable.agent.run_book import RunBook
+from retunable.agent.run_index import RunIndex
+from retunable.agent.runs import Runs
+from retunable.agent.sidecar_link import SidecarLink
+from retunable.agent.state_keys import StateKeys
+from retunable.agent.state_store import StateStore
+from retunable.agent.steps import Kept
+from retunable.agent.workflow_client import WorkflowClient
+from retunable.config.declaration import Declaration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunParts:
+    """What an agent keeps its runs with; close it when the agent stops."""
+
+    link: SidecarLink
+    kept: Kept
+    runs: Runs
+    index: RunIndex
+    explaining: Explaining
+    replica: str
+
+    async def forget(self, conversation_id: str) -> int:
+        """Erase what was said in a conversation; return how many runs it had."""
+        conversations = self.kept.conversations
+        while True:
+            standing = await conversations.read(conversation_id)
+            runs = await conversations.all_runs(standing)
+            for run_id in reversed(runs):
+                await self.runs.erase(run_id)
+            if await conversations.empty(standing):
+                return len(runs)
+
+    async def close(self) -> None:
+        """Write what is left of the list of runs, then close the channel."""
+        await self.index.close()
+        await self.link.close()
+
+
+def run_parts(
+    declaration: Declaration,
+    *,
+    history_tokens: int,
+    end_here: Callable[[str], Awaitable[None]],
+) -> RunParts:
+    """Open the channel to the sidecar and put the parts together, on the running event loop."""
+    link = SidecarLink()
+    keys = StateKeys(declaration.agent, declaration.environment)
+    store: StateStore = DaprState(link)
+    book, index = RunBook(store, keys), RunIndex(store, keys)
+    contents = Contents(store, keys)
+
+    async def goes_on(run_id: str) -> bool:
+        return await runs.goes_on(run_id)
+
+    conversations = Conversations(store, keys, goes_on=goes_on)
+    replica = replica_name()
+    runs = Runs(
+        link,
+        WorkflowClient(link),
+        book=book,
+        conversations=conversations,
+        index=index,
+        replica=replica,
+        end_here=end_here,
+    )
+    return RunParts(
+        link=link,
+        kept=Kept(
+            book=book,
+            contents=contents,
+            conversations=conversations,
+            history=History(book, tokens=history_tokens),
+        ),
+        runs=runs,
+        index=index,
+        explaining=Explaining(runs, book, contents),
+        replica=replica,
+    )
+
+
+def replica_name() -> str:
+    """Return what this process is called in step records: host (or pod) and process id."""
+    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"

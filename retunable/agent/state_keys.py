@@ -1,0 +1,63 @@
+"""The keys of one agent in the state store. Compatibility data: pinned by a test.
+
+Ids are quoted, so that no id of a caller reaches beyond its own place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class StateKeys:
+    """Keys under ``retunable/<environment>/<agent>/``."""
+
+    agent: str
+    environment: str
+
+    @property
+    def _root(self) -> str:
+        return f"retunable/{_quoted(self.environment)}/{_quoted(self.agent)}"
+
+    def run(self, run_id: str) -> str:
+        """What the run was asked; written once, when it is begun."""
+        return f"{self._root}/run/{_quoted(run_id)}"
+
+    def end(self, run_id: str) -> str:
+        """How the run ended; written once."""
+        return f"{self.run(run_id)}/end"
+
+    def step(self, run_id: str, step: int) -> str:
+        """One model call of a run, the first is 1; written once."""
+        return f"{self.run(run_id)}/{step}"
+
+    def call(self, run_id: str, step: int, index: int) -> str:
+        """One tool call of a step, the first is 0; written once."""
+        return f"{self.step(run_id, step)}/{index}"
+
+    def conversation(self, conversation_id: str) -> str:
+        """A conversation's runs; the last one holds it."""
+        return f"{self._root}/conversation/{_quoted(conversation_id)}"
+
+    def conversation_page(self, conversation_id: str, page: int) -> str:
+        """Earlier runs of a conversation; the first page is 0."""
+        return f"{self.conversation(conversation_id)}/{page}"
+
+    def content(self, checksum: str) -> str:
+        """A config, prompt or list of tool schemas by its checksum."""
+        return f"{self._root}/content/{_quoted(checksum)}"
+
+    @property
+    def index(self) -> str:
+        """The ids of the latest runs."""
+        return f"{self._root}/runs"
+
+
+def call_id(run_id: str, step: int, index: int) -> str:
+    """Return the stable id of a tool call: the same however often it is tried."""
+    return f"{run_id}.{step}.{index}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
