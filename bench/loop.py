@@ -1,0 +1,190 @@
+"""The durable loop beside the bare SDK: `python bench/loop.py`, by hand on an idle machine.
+
+The floor is a workflow of the SDK's own with one activity per model or tool call and nothing
+stored. Both sides answer at once and run on one Redis, each behind a sidecar of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+QUICK = "--quick" in sys.argv
+ONE_CALL_RUNS = 40 if QUICK else 150
+LONG_RUNS = 2 if QUICK else 5
+LONG_STEPS = 31
+GROWTH_STEPS = 205
+CONCURRENT = 20
+CONCURRENT_ROUNDS = 3 if QUICK else 8
+
+
+def main() -> None:
+    if "floor" in sys.argv or "ours" in sys.argv:
+        side = floor if "floor" in sys.argv else ours
+        print(json.dumps(asyncio.run(side())), flush=True)
+        return
+    from dev.dapr import Sidecar
+    from dev.stack import Stack
+
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        with Stack.redis(directory / "stack", app_id="ours") as stack:
+            floor_sidecar = Sidecar(
+                directory / "floor-daprd",
+                app_id="floor",
+                resources_path=stack.resources,
+                control_plane=stack.control_plane,
+            )
+            with floor_sidecar:
+                results = {}
+                for name, environment in (
+                    ("floor", floor_sidecar.environment),
+                    ("ours", stack.environment),
+                ):
+                    before = _bytes_to_redis(stack)
+                    results[name] = _subject(name, environment)
+                    results[name]["redis_bytes"] = _bytes_to_redis(stack) - before
+    for measure in results["floor"]:
+        one, two = results["floor"][measure], results["ours"][measure]
+        print(f"{measure:32} floor {one:10.2f}  ours {two:10.2f}  ratio {two / one:5.2f}")
+    print({k: round(v, 2) for k, v in results["ours"].items() if k not in results["floor"]})
+
+
+def _subject(name: str, environment: dict[str, str]) -> dict[str, float]:
+    command = [sys.executable, __file__, name, *(["--quick"] if QUICK else [])]
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=240
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _bytes_to_redis(stack: Any) -> int:
+    with stack.store.client() as client:
+        return int(client.info("stats")["total_net_input_bytes"])
+
+
+async def _measured(run: Any, sent: Any = None) -> dict[str, float]:
+    for _ in range(5):
+        await run(1)
+    one = [await _timed(run, 1) for _ in range(ONE_CALL_RUNS)]
+    await run(LONG_STEPS)
+    long = [await _timed(run, LONG_STEPS) for _ in range(LONG_RUNS)]
+    rates = []
+    for _ in range(CONCURRENT_ROUNDS):
+        began = time.perf_counter()
+        await asyncio.gather(*(run(1) for _ in range(CONCURRENT)))
+        rates.append(CONCURRENT / (time.perf_counter() - began))
+    return {
+        "one call, median ms": 1000 * statistics.median(one),
+        "one call, p90 ms": 1000 * sorted(one)[len(one) * 9 // 10],
+        "31 + 30 calls, median ms": 1000 * statistics.median(long),
+        "20 at once, runs/s": statistics.median(rates),
+    }
+
+
+async def _timed(run: Any, steps: int) -> float:
+    began = time.perf_counter()
+    await run(steps)
+    return time.perf_counter() - began
+
+
+async def floor() -> dict[str, float]:
+    from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext, WorkflowRuntime
+    from dapr.ext.workflow.aio import DaprWorkflowClient
+
+    runtime = WorkflowRuntime()
+
+    @runtime.workflow(name="floor")
+    def body(ctx: DaprWorkflowContext, steps: int) -> Any:
+        for step in range(steps):
+            yield ctx.call_activity(model, input={"step": step})
+            if step + 1 < steps:
+                yield ctx.call_activity(tool, input={"step": step})
+        return "done"
+
+    @runtime.activity(name="model")
+    async def model(ctx: WorkflowActivityContext, data: dict) -> dict:
+        return {"text": "answer"}
+
+    @runtime.activity(name="tool")
+    async def tool(ctx: WorkflowActivityContext, data: dict) -> dict:
+        return {"text": "result"}
+
+    runtime.start()
+    client = DaprWorkflowClient()
+
+    async def run(steps: int) -> None:
+        instance = await client.schedule_new_workflow(body, input=steps)
+        await client.wait_for_workflow_completion(instance)
+
+    result = await _measured(run)
+    runtime.shutdown()
+    return result
+
+
+async def ours() -> dict[str, float]:
+    from retunable import DurableAgent, ModelReply, ModelRequest, OfflineProvider, ToolCall
+
+    class Steps(OfflineProvider):
+        """Asks for a tool until the message's number of steps is reached."""
+
+        async def complete(self, request: ModelRequest) -> ModelReply:
+            wanted = int(request.messages[0].text)
+            done = sum(message.role == "tool" for message in request.messages)
+            if done + 1 < wanted:
+                return ModelReply(text="", calls=(ToolCall(f"c{done}", "look", "{}"),))
+            return ModelReply(text="answer", input_tokens=5, output_tokens=5)
+
+    async def look() -> str:
+        """Look."""
+        return "result"
+
+    agent = DurableAgent(
+        "bench",
+        role="Bench",
+        model="m",
+        provider="steps",
+        providers={"steps": Steps()},
+        tools=[look],
+        max_iterations=1000,
+        persona_log_seconds=None,
+    )
+
+    async with agent:
+
+        async def run(steps: int) -> None:
+            await agent.run(str(steps))
+
+        result = await _measured(run)
+        long = await agent.run(str(GROWTH_STEPS))
+        at = [_seconds(step.started_at) for step in long.steps]
+        result["step 10, ms"] = 1000 * statistics.median(_costs(at, 5, 15))
+        result["step 200, ms"] = 1000 * statistics.median(_costs(at, 190, 204))
+        result["step 200 / step 10"] = result["step 200, ms"] / result["step 10, ms"]
+    return result
+
+
+def _costs(at: list[float], first: int, last: int) -> list[float]:
+    return [after - before for before, after in zip(at[first:last], at[first + 1 :], strict=False)]
+
+
+def _seconds(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()
+
+
+if __name__ == "__main__":
+    main()
