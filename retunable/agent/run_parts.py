@@ -71,7 +71,7 @@ def run_parts(
     replica = replica_name()
     runs = Runs(
         link,
-        WorkflowClient(link),
+        WorkflowClient(link, keys),
         book=book,
         conversations=conversations,
         index=index,

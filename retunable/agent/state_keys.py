@@ -1,4 +1,4 @@
-"""The keys of one agent in the state store. Compatibility data: pinned by a test.
+"""The keys of one agent in the state store, and its workflow ids. Compatibility data: pinned by a test.
 
 Ids are quoted, so that no id of a caller reaches beyond its own place.
 """
@@ -18,7 +18,16 @@ class StateKeys:
 
     @property
     def _root(self) -> str:
-        return f"retunable/{_quoted(self.environment)}/{_quoted(self.agent)}"
+        return "/".join(["retunable", *map(_quoted, self._names)])
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self.environment, self.agent
+
+    def workflow(self, run_id: str) -> str:
+        """The workflow instance of a run: agents of one app share its instance ids."""
+        names = [self.agent, run_id] if self.environment == "default" else [*self._names, run_id]
+        return ":".join(map(_quoted, names))
 
     def run(self, run_id: str) -> str:
         """What the run was asked; written once, when it is begun."""

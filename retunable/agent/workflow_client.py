@@ -20,6 +20,7 @@ from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2_grpc impor
 from google.protobuf import wrappers_pb2
 
 from retunable.agent.sidecar_link import SidecarLink
+from retunable.agent.state_keys import StateKeys
 from retunable.agent.turn import WORKFLOW
 
 CALL_SECONDS: Final = 5.0
@@ -68,7 +69,8 @@ class SidecarRefused(Exception):
 class WorkflowClient:
     """The workflow service of one sidecar; every method raises SidecarBusy or SidecarRefused."""
 
-    def __init__(self, link: SidecarLink) -> None:
+    def __init__(self, link: SidecarLink, keys: StateKeys) -> None:
+        self._keys = keys
         self._link = link
         self._service = _WORKFLOWS(link.channel)
 
@@ -76,7 +78,7 @@ class WorkflowClient:
         """Start a run's workflow; one that goes on already is left alone."""
         request = pb.CreateInstanceRequest(
             name=WORKFLOW,
-            instanceId=run_id,
+            instanceId=self._keys.workflow(run_id),
             input=wrappers_pb2.StringValue(value=json.dumps(data)),
         )
         try:
@@ -87,17 +89,17 @@ class WorkflowClient:
 
     async def look(self, run_id: str) -> WorkflowState:
         """Return how far a workflow is."""
-        request = pb.GetInstanceRequest(instanceId=run_id, getInputsAndOutputs=False)
+        request = pb.GetInstanceRequest(instanceId=self._keys.workflow(run_id), getInputsAndOutputs=False)
         return _state(await self._call(self._service.GetInstance, request, CALL_SECONDS))
 
     async def wait(self, run_id: str, *, seconds: float) -> WorkflowState:
         """Return how a workflow ended."""
-        request = pb.GetInstanceRequest(instanceId=run_id, getInputsAndOutputs=False)
+        request = pb.GetInstanceRequest(instanceId=self._keys.workflow(run_id), getInputsAndOutputs=False)
         return _state(await self._call(self._service.WaitForInstanceCompletion, request, seconds))
 
     async def terminate(self, run_id: str) -> None:
         """End a workflow, if it goes on."""
-        request = pb.TerminateRequest(instanceId=run_id, recursive=True)
+        request = pb.TerminateRequest(instanceId=self._keys.workflow(run_id), recursive=True)
         try:
             await self._call(self._service.TerminateInstance, request, CALL_SECONDS)
         except SidecarRefused:
@@ -106,7 +108,7 @@ class WorkflowClient:
 
     async def purge(self, run_id: str) -> None:
         """Erase the history of a workflow that is over; an absent one is fine."""
-        request = pb.PurgeInstancesRequest(instanceId=run_id, recursive=True)
+        request = pb.PurgeInstancesRequest(instanceId=self._keys.workflow(run_id), recursive=True)
         try:
             await self._call(self._service.PurgeInstances, request, CALL_SECONDS)
         except SidecarRefused:

@@ -12,6 +12,9 @@ import pytest
 from dev.dapr import DaprBinaries
 from dev.stack import RedisStack, Stack
 from retunable import ConfigSubscription, DurableAgent, OpenAIProvider
+from retunable.agent.sidecar_link import SidecarLink
+from retunable.agent.state_keys import StateKeys
+from retunable.agent.workflow_client import Progress, WorkflowClient
 from retunable.testing import ModelServer
 
 MakeAgent = Callable[..., DurableAgent]
@@ -70,3 +73,15 @@ def app_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stack], None]:
             monkeypatch.setenv(name, value)
 
     return take
+
+
+async def purge(agent: DurableAgent, run_id: str) -> None:
+    """Purge a workflow's history once it is over, as an operator would."""
+    link = SidecarLink()
+    try:
+        workflows = WorkflowClient(link, StateKeys(agent.name, agent.declaration.environment))
+        await workflows.wait(run_id, seconds=5)
+        await workflows.purge(run_id)
+        assert (await workflows.look(run_id)).progress is Progress.ABSENT
+    finally:
+        await link.close()
