@@ -107,7 +107,22 @@ class StoreWriteError(RetunableError):
 
 
 class ProviderFailed(RetunableError):
-    """A model call did not work: the server is away, overloaded, or answered rubbish."""
+    """A model call did not work: the server is away, overloaded, or answered rubbish.
+
+    ``transient`` says that the same call may work in a while, and is what makes it tried again;
+    ``retry_after_seconds`` is when the server wants that, where it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ProviderRefused(RetunableError):

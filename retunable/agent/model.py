@@ -96,7 +96,8 @@ class ModelProvider(Protocol):
 
         Raises:
             ProviderRefused: the key, the model or the request is not accepted.
-            ProviderFailed: the call did not work; another try may.
+            ProviderFailed: the call did not work; ``transient`` where another try may, which
+                is then made by the agent: a provider itself makes none.
         """
 
     async def close(self) -> None:

@@ -6,13 +6,16 @@ of an agent's start (0.6 s of 2 cores), so it must not delay the subscription.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retunable.agent.model import Finish, Message, ModelReply, ModelRequest, ToolCall, ToolSpec
+from retunable.agent.retry import parse_http_date, parse_retry_after
 from retunable.agent.secrets import Env, KeySource, Secret, read_key
 from retunable.errors import ConfigurationError, ProviderFailed, ProviderRefused, Unavailable
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     import openai
 
 _log = logging.getLogger("retunable")
+
+_TRANSIENT: Final = frozenset({408, 409, 425, 429})
+"""What may pass beside 5xx: a timeout, a lock, too early, too many requests."""
 
 TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
 
@@ -33,16 +39,15 @@ class OpenAIProvider:
         base_url: str | None = None,
         api_key: KeySource | None = Env("OPENAI_API_KEY"),  # noqa: B008 - a frozen value
         timeout_seconds: float = 120.0,
-        max_retries: int = 2,
         token_limit_field: TokenLimitField | None = None,
     ) -> None:
         """Say where the server and its key are; nothing is opened yet.
 
         ``base_url`` of None means ``OPENAI_BASE_URL`` or OpenAI itself. ``api_key`` of None is
-        for a server that wants none. ``timeout_seconds`` bounds one try, ``max_retries`` counts
-        those after the first on 429, 5xx and broken connections. ``token_limit_field`` is the
-        request field for ``max_tokens``; by default OpenAI's newer one for OpenAI itself and
-        the one that every compatible server knows elsewhere.
+        for a server that wants none. ``timeout_seconds`` bounds one try as a whole; tries are
+        counted by the agent's ``RetryPolicy``. ``token_limit_field`` is the request field for
+        ``max_tokens``; by default OpenAI's newer one for OpenAI itself and the one that every
+        compatible server knows elsewhere.
         """
         if api_key is not None and not isinstance(api_key, Env | Secret):
             raise ConfigurationError(
@@ -51,7 +56,6 @@ class OpenAIProvider:
         self._base_url = base_url
         self._api_key = api_key
         self._timeout_seconds = timeout_seconds
-        self._max_retries = max_retries
         self._token_limit_field = token_limit_field
         self._users = 0
         self._client: openai.AsyncOpenAI | None = None
@@ -70,18 +74,30 @@ class OpenAIProvider:
         import openai.resources.chat.completions  # noqa: F401
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Call chat completions once, with the client's own retries."""
+        """Call chat completions once."""
         import openai
 
-        client = await self._opened_client()
         try:
-            raw = await client.chat.completions.with_raw_response.create(**self._payload(request))
+            # The client's own timeout bounds each read only: a server that sends a byte now and
+            # then was never given up.
+            async with asyncio.timeout(self._timeout_seconds):
+                return parse_completion(await self._create(request))
         except openai.APIStatusError as error:
             await self._forget_refused_key(error)
             raise _refusal_or_failure(error, self._api_key, request.model) from error
+        except (TimeoutError, openai.APITimeoutError) as error:
+            said = f"no complete answer within {self._timeout_seconds:g} s"
+            raise ProviderFailed(said, transient=True) from error
         except openai.OpenAIError as error:
-            raise ProviderFailed(f"{type(error).__name__}: {error}") from error
-        return parse_completion(raw.http_response.content)
+            broken = isinstance(error, openai.APIConnectionError)
+            said = f"{type(error).__name__}: {error}"
+            raise ProviderFailed(said, transient=broken) from error
+
+    async def _create(self, request: ModelRequest) -> bytes:
+        client = await self._opened_client()
+        raw = await client.chat.completions.with_raw_response.create(**self._payload(request))
+        body: bytes = raw.http_response.content
+        return body
 
     async def close(self) -> None:
         """Close the client when the last agent that opened it does."""
@@ -98,7 +114,7 @@ class OpenAIProvider:
                 api_key=key,
                 base_url=self._base_url,
                 timeout=self._timeout_seconds,
-                max_retries=self._max_retries,
+                max_retries=0,  # one policy: the agent's
             )
         return self._client
 
@@ -108,7 +124,7 @@ class OpenAIProvider:
         except ConfigurationError as error:
             raise ProviderRefused(str(error), setting="key") from error
         except Unavailable as error:
-            raise ProviderFailed(str(error)) from error
+            raise ProviderFailed(str(error), transient=True) from error
 
     async def _forget_refused_key(self, error: openai.APIStatusError) -> None:
         """Let the next call read the key again, which may have been renewed since."""
@@ -147,21 +163,36 @@ def parse_completion(body: bytes) -> ModelReply:
     """
     try:
         data = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProviderFailed(f"the server answered no JSON: {body[:80]!r}") from error
     match data:
         case {"choices": [{"message": dict(message)} as choice, *_]}:
-            usage = data.get("usage") or {}
             return ModelReply(
                 text=str(message.get("content") or message.get("refusal") or ""),
-                calls=tuple(_call(call) for call in message.get("tool_calls") or ()),
+                calls=_calls(message.get("tool_calls")),
                 finish=_finish(choice.get("finish_reason")),
-                input_tokens=int(usage.get("prompt_tokens") or 0),
-                output_tokens=int(usage.get("completion_tokens") or 0),
-                model=data.get("model"),
+                input_tokens=_tokens(data, "prompt_tokens"),
+                output_tokens=_tokens(data, "completion_tokens"),
+                model=str(data["model"]) if data.get("model") else None,
             )
         case _:
             raise ProviderFailed(f"the server answered no chat completion: {body[:80]!r}")
+
+
+def _tokens(data: Mapping[str, Any], name: str) -> int:
+    usage = data.get("usage")
+    counted = usage.get(name) if isinstance(usage, dict) else None
+    return counted if isinstance(counted, int) else 0
+
+
+def _calls(calls: object) -> tuple[ToolCall, ...]:
+    match calls:
+        case None:
+            return ()
+        case list():
+            return tuple(_call(call) for call in calls)
+        case _:
+            raise ProviderFailed(f"the server asked for tool calls of another shape: {calls!r:.80}")
 
 
 def _call(call: object) -> ToolCall:
@@ -235,17 +266,41 @@ def _refusal_or_failure(
             return ProviderRefused(f"refused the model {model!r} ({said})", setting="model")
         case 400 | 413 | 422:
             return ProviderRefused(f"refused the request ({said})", setting="request")
+        case 429 if _body_of(error).get("code") == "insufficient_quota":
+            return ProviderRefused(f"has no quota left for {key} ({said})", setting="key")
         case _:
-            return ProviderFailed(said)
+            return _failure(error, said)
+
+
+def _failure(error: openai.APIStatusError, said: str) -> ProviderFailed:
+    headers = error.response.headers
+    transient = error.status_code in _TRANSIENT or error.status_code >= 500
+    return ProviderFailed(
+        said,
+        transient=transient and headers.get("x-should-retry") != "false",
+        retry_after_seconds=_retry_after(headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    sent = parse_http_date(headers.get("date", ""))
+    now = sent or datetime.now(UTC)
+    milliseconds = parse_retry_after(headers.get("retry-after-ms", ""), now=now)
+    if milliseconds is not None:
+        return milliseconds / 1000
+    return parse_retry_after(headers.get("retry-after", ""), now=now)
 
 
 def _message_of(error: openai.APIStatusError) -> str:
-    body = error.body if isinstance(error.body, dict) else {}
-    return str(body.get("message") or error.message)
+    return str(_body_of(error).get("message") or error.message)
+
+
+def _body_of(error: openai.APIStatusError) -> dict[str, Any]:
+    return error.body if isinstance(error.body, dict) else {}
 
 
 def _is_about_model(error: openai.APIStatusError) -> bool:
-    body = error.body if isinstance(error.body, dict) else {}
+    body = _body_of(error)
     return (
         body.get("param") == "model"
         or "model" in str(body.get("code") or "")

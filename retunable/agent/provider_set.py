@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from retunable.agent.model import ModelProvider, ModelReply, ModelRequest
+from retunable.agent.retry import RetryPolicy, call_with_retries
 from retunable.errors import ConfigurationError, ProviderRefused
 
 _log = logging.getLogger("retunable")
@@ -15,9 +16,14 @@ class ProviderSet:
     """Model providers by name; ``refusal`` is what keeps the present one from serving."""
 
     def __init__(
-        self, providers: Mapping[str, ModelProvider], *, on_refusal: Callable[[], None]
+        self,
+        providers: Mapping[str, ModelProvider],
+        *,
+        on_refusal: Callable[[], None],
+        retries: RetryPolicy | None = None,
     ) -> None:
         self._providers = dict(providers)
+        self._retries = retries or RetryPolicy()
         self._opened: set[str] = set()
         self._on_refusal = on_refusal
         self._refusal: str | None = None
@@ -34,17 +40,18 @@ class ProviderSet:
             self._opened.add(name)
 
     async def complete(self, name: str, request: ModelRequest) -> ModelReply:
-        """Call a model of one provider.
+        """Call a model of one provider, again where the failure may pass.
 
         Raises:
             ProviderRefused: also where the provider's key is missing.
-            ProviderFailed: the call did not work.
+            ProviderFailed: the call did not work, also not when tried again.
         """
         try:
             await self.open(name)
         except ConfigurationError as error:
             raise ProviderRefused(f"cannot be used: {error}", setting="key") from error
-        return await self._providers[name].complete(request)
+        provider = self._providers[name]
+        return await call_with_retries(lambda: provider.complete(request), policy=self._retries)
 
     def note_refusal(self, text: str | None) -> None:
         """Remember a refusal, or with None that there is none any more."""

@@ -1,27 +1,29 @@
 """Tools: functions that a model may call, with a schema from their type hints.
 
-A tool's name and signature are checked when it is declared; its JSON schema and its argument
-validation are built by pydantic when first needed. Whatever goes wrong in a call becomes text
-for the model.
+A tool's name, signature and limits are checked when it is declared; its JSON schema and its
+argument validation are built when first needed. ``tool_call`` makes the calls.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import logging
+import math
 import re
-import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from retunable.agent.model import ToolSpec
-from retunable.agent.threads import ToolThreads
+from retunable.agent.tool_arguments import ToolArguments, parameters
+from retunable.agent.tool_call import ToolOutput as ToolOutput
+from retunable.agent.tool_call import call_tool as call_tool
 from retunable.errors import ConfigurationError
 
-_log = logging.getLogger("retunable")
+MAX_RETRIES: Final = 10
+MAX_RESULT_CHARACTERS: Final = 300_000
+"""A result travels with a step: escaped as JSON, 12 bytes each at worst, it stays below gRPC's 4 MiB."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEYWORD_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -30,22 +32,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class ToolOutput:
-    """What a tool call gives back to the model; ``ok`` is False where it went wrong."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolLimits:
+    """What a tool's calls may take.
 
-    text: str
-    ok: bool = True
+    ``timeout_seconds`` bounds one try, None is without limit. ``retries`` counts the tries after
+    one that raised. ``max_result_characters`` is what of a result reaches the model.
+    """
+
+    timeout_seconds: float | None = 300.0
+    retries: int = 0
+    max_result_characters: int = 100_000
 
 
 class Tool(Generic[P, R]):
     """A function that a model may call; calling the tool itself calls the function."""
 
-    def __init__(self, function: Callable[P, R], *, name: str, description: str) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str,
+        description: str,
+        limits: ToolLimits = ToolLimits(),
+    ) -> None:
         self.function = function
         self.name = name
         self.description = description
-        self.is_async = _is_async(function)
+        self.limits = limits
+        self.is_async = is_async(function)
+        self._arguments = ToolArguments(function, owner=name)
         functools.update_wrapper(self, function)
         _check(self)
 
@@ -56,18 +72,17 @@ class Tool(Generic[P, R]):
     @cached_property
     def spec(self) -> ToolSpec:
         """What a model is told about this tool."""
-        from pydantic.json_schema import GenerateJsonSchema
+        return ToolSpec(self.name, self.description, self._arguments.schema)
 
-        class WithoutTitles(GenerateJsonSchema):
-            """A field's title repeats its name, and every model call pays for it."""
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names of the function's parameters."""
+        return self._arguments.names
 
-            def field_title_should_be_set(self, schema: Any) -> bool:
-                del schema
-                return False
-
-        parameters = self._arguments.model_json_schema(schema_generator=WithoutTitles)
-        parameters.pop("title", None)
-        return ToolSpec(self.name, self.description, parameters)
+    @property
+    def call_id_names(self) -> tuple[str, ...]:
+        """The parameters that receive the call's id; see ``CallId``."""
+        return self._arguments.call_id_names
 
     def parse_arguments(self, text: str) -> dict[str, Any]:
         """Return the keyword arguments that a model's JSON text stands for.
@@ -75,34 +90,19 @@ class Tool(Generic[P, R]):
         Raises:
             ValueError: the text is not JSON, or does not fit the function's type hints.
         """
-        parsed = self._arguments.model_validate_json(text or "{}")
-        # Only what was given: a default stays the function's own object.
-        return {
-            _alias(field): getattr(parsed, name)
-            for name, field in type(parsed).model_fields.items()
-            if name in parsed.model_fields_set
-        }
-
-    @cached_property
-    def _arguments(self) -> Any:
-        from pydantic import ConfigDict, Field, create_model
-
-        hints = _type_hints(self)
-        # Fields get neutral names, for a parameter may be called what pydantic keeps for itself.
-        fields: dict[str, Any] = {}
-        for number, (name, parameter) in enumerate(_parameters(self.function).items()):
-            empty = parameter.default is inspect.Parameter.empty
-            default = ... if empty else parameter.default
-            fields[f"p{number}"] = (hints.get(name, Any), Field(default, alias=name))
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-        return create_model(self.name, __config__=config, **fields)
+        return self._arguments.parse(text)
 
 
 @overload
 def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout_seconds: float | None = 300.0,
+    retries: int = 0,
+    max_result_characters: int = 100_000,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[P, R] | None = None,
@@ -110,16 +110,27 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    timeout_seconds: float | None = 300.0,
+    retries: int = 0,
+    max_result_characters: int = 100_000,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a plain or async function.
 
     Its name and docstring tell the model what it is for, its type hints what it takes;
-    ``Annotated[int, Field(description="…")]`` describes one argument.
+    ``Annotated[int, Field(description="…")]`` describes one argument, and a parameter of type
+    ``CallId`` gets an id to be idempotent with. ``timeout_seconds`` bounds one try (None: no
+    limit); a call that passes it is not tried again. ``retries`` is how often a call that raised
+    is made again, which only a tool that may run twice should ask for.
 
     Raises:
-        ConfigurationError: the name is not one that models accept, or the function takes
-            arguments that cannot be given by name.
+        ConfigurationError: the name is not one that models accept, a limit is out of range, or
+            the function takes arguments that cannot be given by name.
     """
+    limits = ToolLimits(
+        timeout_seconds=timeout_seconds,
+        retries=retries,
+        max_result_characters=max_result_characters,
+    )
 
     def make(function: Callable[P, R]) -> Tool[P, R]:
         own_name: str = getattr(function, "__name__", "")
@@ -127,6 +138,7 @@ def tool(
             function,
             name=name or own_name,
             description=description or inspect.getdoc(function) or "",
+            limits=limits,
         )
 
     return make if function is None else make(function)
@@ -145,51 +157,12 @@ def as_tool(candidate: object) -> Tool[..., Any]:
     return tool(candidate)
 
 
-async def call_tool(tool: Tool[..., Any], arguments: str, *, threads: ToolThreads) -> ToolOutput:
-    """Run one call and return its result as text; never raises on what the tool does."""
-    try:
-        keywords = tool.parse_arguments(arguments)
-    except ValueError as error:
-        return ToolOutput(f"The arguments of {tool.name} are wrong: {_reason(error)}", ok=False)
-    try:
-        return ToolOutput(_to_text(await _invoke(tool, keywords, threads)))
-    except Exception as error:  # noqa: BLE001 - a seam: the model gets the text, the log the traceback
-        _log.warning("tool %s raised", tool.name, exc_info=True)
-        return ToolOutput(f"{tool.name} failed: {type(error).__name__}: {error}", ok=False)
-
-
-async def _invoke(tool: Tool[..., Any], keywords: Mapping[str, Any], threads: ToolThreads) -> Any:
-    call = functools.partial(tool.function, **keywords)
-    result = call() if tool.is_async else await threads.run(call)
-    return await result if isinstance(result, Awaitable) else result
-
-
-def _to_text(result: Any) -> str:
-    if isinstance(result, str):
-        return result
-    from pydantic_core import to_json
-
-    return to_json(result, fallback=str, inf_nan_mode="strings").decode()
-
-
-def _reason(error: ValueError) -> str:
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return str(error)
-    found = error.errors(include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in found)
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling a function gives an awaitable without doing its work."""
     inner = inspect.unwrap(function)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(
         getattr(inner, "__call__", None)  # noqa: B004 - an object with an async __call__ counts too
     )
-
-
-def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(function).parameters
 
 
 def _check(tool: Tool[..., Any]) -> None:
@@ -198,24 +171,25 @@ def _check(tool: Tool[..., Any]) -> None:
             f"the tool name {tool.name!r} must match [A-Za-z0-9_-]{{1,64}}; "
             'name it with @tool(name="…")'
         )
-    for name, parameter in _parameters(tool.function).items():
+    for name, parameter in parameters(tool.function).items():
         if parameter.kind not in _KEYWORD_KINDS:
             raise ConfigurationError(
                 f"tool {tool.name!r} takes {parameter}, which a model cannot give by name; "
                 f"make {name!r} an ordinary parameter"
             )
+    _check_limits(tool)
 
 
-def _type_hints(tool: Tool[..., Any]) -> dict[str, Any]:
-    function = inspect.unwrap(tool.function)
-    hinted = function if inspect.isroutine(function) else type(function).__call__
-    try:
-        return typing.get_type_hints(hinted, include_extras=True)
-    except NameError as error:
+def _check_limits(tool: Tool[..., Any]) -> None:
+    limits = tool.limits
+    seconds = limits.timeout_seconds
+    if seconds is not None and not 0 < seconds < math.inf:
         raise ConfigurationError(
-            f"a type hint of tool {tool.name!r} is unknown: {error}"
-        ) from error
-
-
-def _alias(field: Any) -> str:
-    return str(field.alias)
+            f"tool {tool.name!r}: timeout_seconds must be above 0, or None for no limit"
+        )
+    if not 0 <= limits.retries <= MAX_RETRIES:
+        raise ConfigurationError(f"tool {tool.name!r}: retries must be 0 to {MAX_RETRIES}")
+    if not 1 <= limits.max_result_characters <= MAX_RESULT_CHARACTERS:
+        raise ConfigurationError(
+            f"tool {tool.name!r}: max_result_characters must be 1 to {MAX_RESULT_CHARACTERS}"
+        )

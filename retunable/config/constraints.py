@@ -6,9 +6,9 @@ just those back to their last valid combination.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from retunable.config.agent_config import AgentConfig
 from retunable.errors import ConfigurationError
@@ -33,8 +33,9 @@ class Constraints:
 
     ``models`` is a collection of names, or a mapping from provider to the names that it may
     use. ``providers`` are provider names, ``max_iterations`` model calls of one run,
-    ``max_tokens`` tokens of one answer. ``registered_tools`` and ``registered_providers`` are
-    filled in by the agent from what the program really has.
+    ``max_tokens`` tokens of one answer. ``registered_tools``, ``registered_providers`` and
+    ``guardrail_reasons`` (what is wrong with a config's guardrails) are filled in by the agent
+    from what the program really has.
     """
 
     models: Collection[str] | Mapping[str, Collection[str]] | None = None
@@ -43,6 +44,7 @@ class Constraints:
     max_tokens: int | None = None
     registered_tools: Collection[str] | None = None
     registered_providers: Collection[str] | None = None
+    guardrail_reasons: Callable[[Mapping[str, Any]], Collection[str]] | None = None
 
     def __post_init__(self) -> None:
         for name in ("models", "providers"):
@@ -70,6 +72,9 @@ class Constraints:
             yield "max_tokens", f"must be at most {self.max_tokens} in this program"
         if unknown := _outside(config.tools or (), self.registered_tools):
             yield "tools", f"names {unknown[0]!r}, which this program has not registered"
+        if self.guardrail_reasons is not None and config.guardrails:
+            for reason in self.guardrail_reasons(config.guardrails):
+                yield "guardrails", reason
 
     def _provider_and_model(self, config: AgentConfig) -> Iterator[tuple[str, str]]:
         provider, model = config.provider, config.model
