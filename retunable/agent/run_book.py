@@ -156,8 +156,8 @@ class RunBook:
         Raises:
             Unavailable: the state store is away; some of it may be erased.
         """
+        awaited = self._memories.get(run_id)
         memory = await self.load(run_id)
-        self._memories.drop(run_id)
         if memory is None:
             return
         steps = sorted(memory.steps)
@@ -171,6 +171,10 @@ class RunBook:
             self._keys.end(run_id),
             change=lambda end: _forgotten_end(end, memory, ended_at),
         )
+        self._memories.drop(run_id)
+        if awaited is not None:
+            awaited.ended = Ended.from_json(_forgotten_end(None, memory, ended_at))
+            awaited.tell()
 
     async def _erase(self, key: str, change: Callable[[Document | None], Document] | None = None) -> None:
         while True:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 from typing import Final
 
 from retunable.agent.conversations import Conversations
@@ -42,9 +44,12 @@ from retunable.errors import (
 
 SETTLE_SECONDS: Final = 5.0
 """How long a run waits for a part that a sidecar connects just after its own start (1.5 s seen)."""
-WAIT_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 10.0
 """One wait; after it the question is put again, for a hung sidecar never answers the first."""
 RETRY_SECONDS: Final = 0.2
+SETTLE_STOP_SECONDS: Final = 1.0
+SETTLED_AT_ONCE: Final = 50
+DOUBTS: Final = 15
 ASIDE_SECONDS: Final = 0.1
 """How long only this process is listened to before the sidecar is asked: most runs end sooner."""
 
@@ -71,6 +76,7 @@ class Runs:
         self._index = index
         self._replica = replica
         self._end_here = end_here
+        self._answered: deque[tuple[float, str]] = deque(maxlen=SETTLED_AT_ONCE)
 
     async def run(self, request: RunRequest, *, deadline: float | None) -> RunResult:
         """Start a run, or join the one of this id, and wait for its answer.
@@ -81,11 +87,23 @@ class Runs:
         memory = await self._begin(request, until)
         if memory.ended is None:
             await self._over(memory, until)
+            self._answered.append((time.monotonic(), memory.begun.run_id))
         return await self._answer(memory)
 
     async def begin(self, request: RunRequest) -> RunStatus:
         """Start a run, or find the one of this id."""
         return _status(await self._begin(request, math.inf))
+
+    async def settle(self) -> None:
+        """Let the workflows close whose runs were just answered, for at most a second.
+
+        A worker that leaves in the middle of a workflow's turn can keep daprd from taking the
+        next one for seconds.
+        """
+        since = time.monotonic() - SETTLE_STOP_SECONDS
+        late = [run_id for at, run_id in self._answered if at > since]
+        waits = (self._workflows.wait(run_id, seconds=SETTLE_STOP_SECONDS) for run_id in late)
+        await asyncio.gather(*waits, return_exceptions=True)
 
     async def state(self, run_id: str) -> RunStatus:
         """Return how a run is now."""
@@ -185,7 +203,11 @@ class Runs:
         memory = self._book.remembered(run_id)
         if memory is not None and memory.untouched:
             return True
-        return (await self._workflows.look(run_id)).progress is Progress.ABSENT
+        # One that completed or failed without a recorded end is taken up where its records end.
+        return (await self._workflows.look(run_id)).progress not in (
+            Progress.GOES_ON,
+            Progress.TERMINATED,
+        )
 
     async def _check_parts(self, until: float) -> None:
         settled = min(until, time.monotonic() + SETTLE_SECONDS)
@@ -215,7 +237,7 @@ class Runs:
 
     async def _over(self, memory: RunMemory, until: float) -> None:
         """Wait until a run's end is recorded, here or elsewhere."""
-        run_id = memory.begun.run_id
+        run_id, doubts = memory.begun.run_id, count(1)
         await self._ended_here(memory, min(until, time.monotonic() + ASIDE_SECONDS))
         while memory.ended is None and (left := until - time.monotonic()) > 0:
             if self._link.closed:
@@ -225,7 +247,7 @@ class Runs:
             try:
                 await asyncio.wait({asking, here}, return_when=asyncio.FIRST_COMPLETED)
                 if memory.ended is None and asking.done():
-                    await self._take_end(memory, asking.result())
+                    await self._take_end(memory, asking.result(), doubts)
             finally:
                 asking.cancel()
                 here.cancel()
@@ -259,7 +281,9 @@ class Runs:
             raise _agent_stopped(run_id) from None
         return state.progress, state.failure
 
-    async def _take_end(self, memory: RunMemory, said: tuple[Progress, str]) -> None:
+    async def _take_end(
+        self, memory: RunMemory, said: tuple[Progress, str], doubts: Iterator[int]
+    ) -> None:
         progress, failure = said
         if progress is Progress.GOES_ON:
             return
@@ -276,6 +300,9 @@ class Runs:
                 raise _failed(run_id, "terminated")
             case Progress.FAILED:
                 raise _failed(run_id, failure or "its workflow failed")
+            case _ if next(doubts) < DOUBTS:
+                # A workflow that was just started again is still said to be over.
+                await asyncio.sleep(RETRY_SECONDS)
             case _:
                 raise _failed(run_id, "nothing is kept of it (was its state store emptied?)")
 

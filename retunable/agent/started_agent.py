@@ -156,6 +156,7 @@ class StartedAgent:
         parts.push_async_callback(self._run_parts.close)
         self._steps = self._new_steps(self._run_parts)
         parts.push_async_callback(self._steps.close)
+        parts.push_async_callback(self._run_parts.runs.settle)
         worker.serve(key, Host(self._steps, asyncio.get_running_loop()))
         if program.persona_log_seconds is not None:
             task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
