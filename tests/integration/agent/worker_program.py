@@ -4,15 +4,14 @@ It is told what to do by the environment: MODEL_URL, RUNS (ids, separated by spa
 file in which each tool call that really runs is noted).
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
 import signal
 from pathlib import Path
 
-from retunable import CallId, DurableAgent, OpenAIProvider, tool
+from retunable import DurableAgent, OpenAIProvider, Unavailable, tool
+from retunable.agent.tool_arguments import CallId
 
 LEDGER = Path(os.environ["LEDGER"])
 
@@ -45,8 +44,6 @@ async def answers() -> None:
 
 
 async def _answer(run_id: str) -> dict[str, object]:
-    from retunable import Unavailable
-
     while True:
         try:
             result = await agent.run(run_id, run_id=run_id)

@@ -4,12 +4,9 @@ import pytest
 
 from retunable.agent.decision import (
     CallTools,
-    Failed,
     Finished,
     PlannedCall,
     decide,
-    decision_from_json,
-    decision_to_json,
     offered_tools,
     stop_before_call,
     tool_choice_at,
@@ -95,15 +92,3 @@ def test_a_forced_choice_holds_for_the_first_step_only(
 ) -> None:
     config = AgentConfig(tool_choice=choice)
     assert (tool_choice_at(config, 1), tool_choice_at(config, 2)) == (first, second)
-
-
-@pytest.mark.parametrize(
-    "decision",
-    [
-        Finished("x", "answer"),
-        Failed("no key"),
-        CallTools("t", (PlannedCall(ASKED), PlannedCall(ASKED, "not here"))),
-    ],
-)
-def test_a_decision_survives_its_json_form(decision: Finished | Failed | CallTools) -> None:
-    assert decision_from_json(decision_to_json(decision)) == decision

@@ -63,7 +63,7 @@ def test_the_subscription_says_where_the_keys_are() -> None:
         ({"tools": [len_of, len_of]}, "two tools are named 'len_of'"),
         ({"tools": [len]}, "an ordinary parameter"),
         ({"tool_choice": "search"}, "'search' is not among"),
-        ({"pin": "conversation"}, "must be 'turn' or 'call'"),
+        ({"pin": "week"}, "must be one of call, turn, conversation"),
         ({"constraints": Constraints(models={"big"})}, "'small' is not a model"),
         ({"configuration": ConfigSubscription(accept="releases")}, "signed releases"),
     ],

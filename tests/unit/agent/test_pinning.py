@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from retunable.agent.pinning import Pin, choose, effective_from_json, effective_to_json
+from retunable.agent.pinning import Pin, choose, effective_from, reference_to
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.resolve import Effective
@@ -82,8 +82,7 @@ def test_a_revoked_version_unpins() -> None:
 
 
 def test_a_pinned_config_that_this_program_cannot_read_unpins_with_the_reason() -> None:
-    data = effective_to_json(OLD)
-    previous = effective_from_json(data | {"config": data["config"] | {"mood": "blue"}})
+    previous = effective_from(reference_to(OLD), OLD.config.to_json() | {"mood": "blue"})
     assert isinstance(previous, str)
     chosen = choose("turn", previous=previous, fresh=NEW, current=True, constraints=ALLOWS)
     assert chosen.effective is NEW
@@ -91,5 +90,30 @@ def test_a_pinned_config_that_this_program_cannot_read_unpins_with_the_reason() 
     assert "mood" in previous
 
 
-def test_an_effective_config_survives_its_json_form() -> None:
-    assert effective_from_json(effective_to_json(OLD)) == OLD
+def test_an_effective_config_is_put_together_from_its_reference_and_its_content() -> None:
+    assert effective_from(reference_to(OLD), OLD.config.to_json()) == OLD
+
+
+def test_a_pinned_config_that_is_no_longer_stored_unpins_with_the_reason() -> None:
+    previous = effective_from(reference_to(OLD), None)
+    chosen = choose("turn", previous=previous, fresh=NEW, current=True, constraints=ALLOWS)
+    assert chosen.effective is NEW
+    assert "no longer in the state store" in (chosen.unpinned or "")
+
+
+def test_pin_conversation_stays_on_what_the_conversation_began_with() -> None:
+    assert chosen_role("conversation", OLD) == "old"
+    assert chosen_role("conversation", None) == "new"
+
+
+def test_the_reference_that_workflows_keep_is_pinned() -> None:
+    assert reference_to(OLD) == {
+        "checksum": "1:sha256:old",
+        "revision": 1,
+        "variant": "stable",
+        "version": 3,
+        "version_checksum": "1:sha256:v3",
+        "generation": 7,
+        "override_keys": ["role"],
+        "flags": [],
+    }

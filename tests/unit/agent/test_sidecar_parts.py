@@ -11,7 +11,7 @@ from retunable.agent.sidecar_parts import SidecarParts
 ALL: dict[str, Any] = {
     "placement": True,
     "scheduler": True,
-    "actor_state_store": True,
+    "state_store": "statestore",
     "workers": 1,
 }
 
@@ -23,7 +23,7 @@ def test_nothing_is_missing_where_everything_is_there() -> None:
 @pytest.mark.parametrize(
     ("lacks", "part"),
     [
-        ({"actor_state_store": False}, "state store"),
+        ({"state_store": None}, "state store"),
         ({"placement": False}, "placement"),
         ({"scheduler": False}, "scheduler"),
         ({"workers": 0}, "sidecar"),

@@ -1,9 +1,9 @@
-"""The two activities of an agent, with a provider of ours and no sidecar."""
+"""The two activities of an agent, with a provider and a state store of ours and no sidecar."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,10 +12,19 @@ from retunable.agent.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.offline_provider import OfflineProvider
 from retunable.agent.pinning import Pin
 from retunable.agent.provider_set import ProviderSet
-from retunable.agent.records import TurnInput, run_result
-from retunable.agent.steps import Steps
+from retunable.agent.contents import Contents
+from retunable.agent.conversations import Conversations
+from retunable.agent.history import History
+from retunable.agent.model_call import Guard, ModelCalls, PassAll
+from retunable.agent.retry import RetryPolicy
+from retunable.agent.run_book import RunBook
+from retunable.agent.run_documents import Ended, RunRequest, Step
+from retunable.agent.run_memory import RunMemory
+from retunable.agent.run_views import RunState
+from retunable.agent.state_keys import StateKeys
+from retunable.agent.steps import Kept, Steps
 from retunable.agent.tools import tool
-from retunable.agent.turn import Call, turn
+from retunable.agent.turn import Call, ContinueAsNew, first_input, turn
 from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
 from retunable.config.constraints import Constraints
@@ -23,8 +32,10 @@ from retunable.config.declaration import declare
 from retunable.config.items import Item
 from retunable.config.snapshot import Snapshot
 from retunable.errors import ProviderFailed, ProviderRefused
+from retunable.testing.fake_state import FakeState
 
 CONSTRAINTS = Constraints(registered_tools=("double",), registered_providers=("mine",))
+KEYS = StateKeys("helper", "default")
 DECLARATION = declare(
     "helper", defaults=AgentConfig(role="R", model="m", provider="mine"), constraints=CONSTRAINTS
 )
@@ -67,23 +78,72 @@ class Scripted(OfflineProvider):
         return outcome
 
 
-class Bench:
-    """The steps of one agent, and a loop that plays the workflow."""
+class Replica:
+    """The steps of one agent in one process, and a loop that plays the workflow."""
 
-    def __init__(self, *script: ModelReply | Exception) -> None:
+    def __init__(
+        self,
+        *script: ModelReply | Exception,
+        state: FakeState | None = None,
+        guard: Guard | None = None,
+    ) -> None:
         self.live = Live()
+        self.state = state or FakeState()
         self.provider = Scripted(*script)
         self.refusals: list[str | None] = []
         self.providers = ProviderSet(
-            {"mine": self.provider}, on_refusal=lambda: self.refusals.append(self.providers.refusal)
+            {"mine": self.provider},
+            on_refusal=lambda: self.refusals.append(self.providers.refusal),
+            retries=RetryPolicy(max_tries=1),
         )
+        self.book = RunBook(self.state, KEYS)
+        self.holders: set[str] = set()
+        self.conversations = Conversations(self.state, KEYS, goes_on=self._goes_on)
+        tools = {"double": double}
         self.steps = Steps(
-            self.live, constraints=CONSTRAINTS, providers=self.providers, tools={"double": double}
+            self.live,
+            constraints=CONSTRAINTS,
+            calls=ModelCalls(self.providers, tools, guard or PassAll()),
+            tools=tools,
+            kept=Kept(
+                book=self.book,
+                contents=Contents(self.state, KEYS),
+                conversations=self.conversations,
+                history=History(self.book, tokens=1000),
+            ),
+            replica="here:1",
         )
 
-    async def run(self, *, pin: Pin = "turn", between: Any = None) -> dict[str, Any]:
-        given = TurnInput(agent="helper", environment="default", run_id="r", message="?", pin=pin)
-        body = turn(given.to_json())
+    async def _goes_on(self, run_id: str) -> bool:
+        return run_id in self.holders
+
+    async def run(
+        self,
+        run_id: str = "r",
+        *,
+        pin: Pin = "turn",
+        between: Any = None,
+        conversation_id: str | None = None,
+    ) -> Run:
+        request = RunRequest(
+            agent="helper",
+            environment="default",
+            run_id=run_id,
+            message="?",
+            pin=pin,
+            conversation_id=conversation_id,
+        )
+        await self.book.begin(request, begun_at="now", replica="here:1")
+        data = first_input(agent="helper", environment="default", run_id=run_id, pin=pin)
+        while isinstance(end := await self._history(data, between), ContinueAsNew):
+            data = end.input
+        memory = await RunBook(self.state, KEYS).load(run_id)
+        assert memory is not None
+        assert memory.ended is not None
+        return Run(memory, memory.ended)
+
+    async def _history(self, data: dict[str, Any], between: Any) -> Any:
+        body = turn(data)
         effect = next(body)
         while True:
             if isinstance(effect, Call):
@@ -96,8 +156,19 @@ class Bench:
             try:
                 effect = body.send(result)
             except StopIteration as end:
-                outcome: dict[str, Any] = end.value
-                return outcome
+                return end.value
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over, as it stands in the state store."""
+
+    memory: RunMemory
+    ended: Ended
+
+    @property
+    def steps(self) -> list[Step]:
+        return [self.memory.steps[number] for number in sorted(self.memory.steps)]
 
 
 ASK = ModelReply(text="", calls=(ToolCall("c1", "double", '{"number": 21}'),), input_tokens=5)
@@ -105,71 +176,245 @@ ANSWER = ModelReply(text="done", input_tokens=7, output_tokens=2, model="m-1")
 
 
 async def test_a_run_goes_from_the_model_to_the_tool_and_back() -> None:
-    bench = Bench(ASK, ANSWER)
-    result = run_result("r", await bench.run())
-    assert (result.text, result.stop_reason, result.tokens) == ("done", "answer", 14)
-    assert bench.provider.requests[1].messages[-1].text == "42"
+    replica = Replica(ASK, ANSWER)
+    run = await replica.run()
+    assert (run.ended.text, run.ended.stop_reason, run.ended.tokens) == ("done", "answer", 14)
+    assert replica.provider.requests[1].messages[-1].text == "42"
+
+
+async def test_the_workflow_carries_nothing_that_was_said() -> None:
+    replica = Replica(ModelReply(text="SECRET", calls=ASK.calls))
+    await replica.book.begin(
+        RunRequest(agent="helper", environment="default", run_id="r", message="SECRET"),
+        begun_at="now",
+        replica="here:1",
+    )
+    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    result = await replica.steps.model_step(data)
+    assert (result["next"], result["calls"]) == ("tools", [0])
+    assert not {"SECRET", "21"} & set(repr(result).replace("'", " ").split())
+
+
+async def test_a_turn_of_this_process_without_tools_reads_nothing() -> None:
+    replica = Replica(ANSWER)
+    request = RunRequest(
+        agent="helper", environment="default", run_id="r", message="?", own_id=True
+    )
+    await replica.book.begin(request, begun_at="now", replica="here:1")
+    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    assert (await replica.steps.model_step(data))["next"] == "end"
+    assert replica.state.calls == {"insert": 3, "put": 1}
 
 
 async def test_each_step_names_the_configuration_that_it_ran_on() -> None:
-    bench = Bench(ASK, ANSWER)
+    replica = Replica(ASK, ANSWER)
 
     def change() -> None:
-        bench.live.now = snapshot_of(2, agent_role="S")
+        replica.live.now = snapshot_of(2, agent_role="S")
 
-    result = run_result("r", await bench.run(pin="call", between=change))
-    first, second = result.steps
+    run = await replica.run(pin="call", between=change)
+    first, second = (step.record for step in run.steps)
     assert (first.revision, second.revision) == (1, 2)
-    assert first.effective_checksum != second.effective_checksum == bench.live.now.checksum
+    assert first.effective_checksum != second.effective_checksum == replica.live.now.checksum
     assert second.override_keys == ("role",)
 
 
-async def test_a_run_pinned_to_its_turn_keeps_its_first_configuration() -> None:
-    bench = Bench(ASK, ANSWER)
+@pytest.mark.parametrize("pin", ["turn", "conversation"])
+async def test_a_pinned_run_keeps_its_first_configuration(pin: Pin) -> None:
+    replica = Replica(ASK, ANSWER)
 
     def change() -> None:
-        bench.live.now = snapshot_of(2, agent_role="S")
+        replica.live.now = snapshot_of(2, agent_role="S")
 
-    await bench.run(pin="turn", between=change)
-    assert {request.system_prompt for request in bench.provider.requests} == {"You are R."}
+    await replica.run(pin=pin, between=change, conversation_id="c")
+    assert {request.system_prompt for request in replica.provider.requests} == {"You are R."}
+
+
+async def test_a_replica_that_never_saw_the_pinned_config_goes_on_with_it() -> None:
+    replica = Replica(ASK)
+    data = await _first_step(replica)
+    other = Replica(ANSWER, state=replica.state)
+    other.live.now = snapshot_of(1, agent_role="S")
+    await other.steps.tool_call(_call(0))
+    await other.steps.model_step(data)
+    assert other.provider.requests[0].system_prompt == "You are R."
+    assert [m.text for m in other.provider.requests[0].messages] == ["?", "", "42"]
+
+
+async def test_a_recorded_step_is_never_asked_for_again() -> None:
+    replica = Replica(ASK)
+    first = await _first_step(replica)
+    other = Replica(state=replica.state)
+    again = await other.steps.model_step(first | {"step": 1, "previous": None})
+    assert again["calls"] == [0]
+    assert other.provider.requests == []
+
+
+async def test_a_recorded_tool_call_is_never_made_again() -> None:
+    replica = Replica(ASK)
+    await _first_step(replica)
+    await replica.steps.tool_call(_call(0))
+    writes = dict(replica.state.writes)
+    await Replica(state=replica.state).steps.tool_call(_call(0))
+    assert replica.state.writes == writes
+
+
+async def test_what_another_replica_recorded_first_wins() -> None:
+    one = Replica(ModelReply(text="mine"))
+    other = Replica(ModelReply(text="theirs"), state=one.state)
+    await one.book.begin(_request(), begun_at="now", replica="here:1")
+    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    await asyncio.gather(one.steps.model_step(data), other.steps.model_step(data))
+    run = await RunBook(one.state, KEYS).load("r")
+    assert run is not None
+    assert run.ended is not None
+    texts = {replica.book.remembered("r").ended.text for replica in (one, other)}  # type: ignore[union-attr]
+    assert texts == {run.ended.text}
+
+
+async def test_a_lost_reply_of_the_state_store_costs_no_second_call() -> None:
+    replica = Replica(ANSWER)
+    replica.state.lose_replies = 0
+    await replica.book.begin(_request(), begun_at="now", replica="here:1")
+    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    replica.state.lose_replies = 2
+    assert (await replica.steps.model_step(data))["next"] == "end"
+    assert len(replica.provider.requests) == 1
+
+
+async def test_a_step_waits_for_a_state_store_that_is_away() -> None:
+    replica = Replica(ANSWER)
+    await replica.book.begin(_request(), begun_at="now", replica="here:1")
+    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    replica.state.away = True
+    step = asyncio.create_task(replica.steps.model_step(data))
+    await asyncio.sleep(0.15)
+    assert not step.done()
+    replica.state.away = False
+    assert (await step)["next"] == "end"
 
 
 async def test_a_refusal_names_setting_source_and_mend() -> None:
-    bench = Bench(ProviderRefused("does not know the model 'x' (404)", setting="model"))
-    bench.live.now = snapshot_of(1, llm_model="x")
-    outcome = await bench.run()
-    assert outcome["reason"] == (
+    replica = Replica(ProviderRefused("does not know the model 'x' (404)", setting="model"))
+    replica.live.now = snapshot_of(1, llm_model="x")
+    run = await replica.run()
+    assert run.ended.reason == (
         "provider 'mine' does not know the model 'x' (404); llm_model is 'x' from the store's key "
         "llm_model: set llm_model to a model that it serves"
     )
-    assert bench.providers.refusal == outcome["reason"]
+    assert replica.providers.refusal == run.ended.reason
 
 
 async def test_a_refusal_is_over_when_a_call_works() -> None:
-    bench = Bench(ProviderRefused("refused the key", setting="key"), ANSWER)
-    await bench.run()
-    await bench.run()
-    assert bench.refusals[-1] is None
-    assert len(bench.refusals) == 2
+    replica = Replica(ProviderRefused("refused the key", setting="key"), ANSWER)
+    await replica.run("one")
+    await replica.run("two")
+    assert replica.refusals[-1] is None
+    assert len(replica.refusals) == 2
 
 
 async def test_a_failed_call_fails_the_run_and_refuses_nothing() -> None:
-    bench = Bench(ProviderFailed("503"))
-    outcome = await bench.run()
-    assert (outcome["outcome"], outcome["reason"]) == ("failed", "provider 'mine' failed: 503")
-    assert bench.refusals == []
-
-
-async def test_a_tool_that_left_the_program_is_answered_in_words() -> None:
-    call = {"id": "c", "name": "gone", "arguments": "{}"}
-    output = await Bench().steps.tool_call({"run_id": "r", "call": call})
-    assert output == {"text": "The tool 'gone' is no longer here.", "ok": False}
+    replica = Replica(ProviderFailed("503"))
+    run = await replica.run()
+    assert (run.ended.state, run.ended.reason) == (
+        RunState.FAILED,
+        "provider 'mine' failed: 503",
+    )
+    assert replica.refusals == []
 
 
 @pytest.mark.parametrize(("limit", "calls"), [("1", 1), ("2", 2)])
 async def test_the_limit_counts_model_calls(limit: str, calls: int) -> None:
-    bench = Bench(ASK, ASK, ASK)
-    bench.live.now = snapshot_of(1, max_iterations=limit)
-    outcome = await bench.run()
-    assert outcome["stop_reason"] == "max_iterations"
-    assert len(outcome["steps"]) == len(bench.provider.requests) == calls
+    replica = Replica(ASK, ASK, ASK)
+    replica.live.now = snapshot_of(1, max_iterations=limit)
+    run = await replica.run()
+    assert run.ended.stop_reason == "max_iterations"
+    assert len(run.steps) == len(replica.provider.requests) == calls
+
+
+async def test_a_limit_lowered_in_flight_ends_the_run_before_the_next_call() -> None:
+    replica = Replica(ASK, ASK, ASK)
+
+    def change() -> None:
+        replica.live.now = snapshot_of(2, max_iterations="1")
+
+    run = await replica.run(pin="call", between=change)
+    assert (run.ended.stop_reason, len(replica.provider.requests)) == ("max_iterations", 1)
+
+
+class NoDoubts(PassAll):
+    """A guard that lets nothing that says 'maybe' through, and no call with 13."""
+
+    async def check_answer(self, config: AgentConfig, text: str) -> str | None:
+        return "do not say maybe" if "maybe" in text else None
+
+    async def check_call(self, config: AgentConfig, call: ToolCall) -> str | None:
+        return "13 is not allowed" if "13" in call.arguments else None
+
+
+async def test_an_answer_that_a_guardrail_rejects_goes_back_to_the_model() -> None:
+    replica = Replica(ModelReply(text="maybe"), ANSWER, guard=NoDoubts())
+    run = await replica.run()
+    assert run.ended.text == "done"
+    told = [message.text for message in replica.provider.requests[1].messages]
+    assert told == ["?", "maybe", "do not say maybe"]
+
+
+async def test_a_rejected_answer_is_not_given_at_the_limit() -> None:
+    replica = Replica(ModelReply(text="maybe"), guard=NoDoubts())
+    replica.live.now = snapshot_of(1, max_iterations="1")
+    run = await replica.run()
+    assert run.ended.stop_reason == "max_iterations"
+    assert "maybe" not in (run.ended.text or "")
+
+
+async def test_a_rejected_call_is_answered_instead_of_made() -> None:
+    bad = ModelReply(text="", calls=(ToolCall("c1", "double", '{"number": 13}'),))
+    replica = Replica(bad, ANSWER, guard=NoDoubts())
+    await replica.run()
+    assert replica.provider.requests[1].messages[-1].text == "13 is not allowed"
+
+
+async def test_a_busy_conversation_ends_the_run_without_a_call() -> None:
+    replica = Replica(ANSWER)
+    await replica.run("one", conversation_id="c")
+    replica.holders.add("one")
+    run = await replica.run("two", conversation_id="c")
+    assert (run.ended.state, run.ended.busy_with) == (RunState.FAILED, "one")
+    assert len(replica.provider.requests) == 1
+
+
+async def test_a_reply_that_is_too_large_to_keep_fails_the_run() -> None:
+    replica = Replica(ModelReply(text="x" * 5000), state=FakeState(max_bytes=4000))
+    run = await replica.run()
+    assert "larger than the state store takes" in (run.ended.reason or "")
+
+
+async def test_what_is_recorded_after_a_run_was_forgotten_is_not_kept() -> None:
+    replica = Replica(ASK)
+    data = await _first_step(replica)
+    other = Replica(ModelReply(text="SECRET"), state=replica.state)
+    await other.book.load("r")
+    await replica.book.erase("r", ended_at="now")
+    other.book.remembered("r").ended = None  # type: ignore[union-attr] - it has not heard yet
+    await other.steps.tool_call(_call(0))
+    assert (await other.steps.model_step(data))["next"] == "end"
+    assert "SECRET" not in replica.state.text()
+    assert "42" not in replica.state.text()
+
+
+def _request() -> RunRequest:
+    return RunRequest(agent="helper", environment="default", run_id="r", message="?")
+
+
+async def _first_step(replica: Replica) -> dict[str, Any]:
+    """Run the first step; return the input of the second."""
+    await replica.book.begin(_request(), begun_at="now", replica="here:1")
+    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    result = await replica.steps.model_step(data)
+    return data | {"step": 2, "previous": result["previous"]}
+
+
+def _call(index: int) -> dict[str, Any]:
+    owner = {"v": 2, "agent": "helper", "environment": "default", "run_id": "r", "step": 1}
+    return {**owner, "call": index, "siblings": 0}

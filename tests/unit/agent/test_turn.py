@@ -1,141 +1,84 @@
 """The body of a run, driven by hand."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
 from typing import Any
 
-from retunable.agent.decision import (
-    CallTools,
-    Decision,
-    Failed,
-    Finished,
-    PlannedCall,
-    decision_to_json,
-)
-from retunable.agent.model import ToolCall
-from retunable.agent.records import TurnInput
 from retunable.agent.turn import (
+    FORM,
     MODEL_STEP,
+    STEPS_PER_HISTORY,
     TOOL_CALL,
     WORKFLOW,
     WORKFLOW_VERSION,
     Call,
     CallAll,
+    ContinueAsNew,
+    first_input,
     turn,
 )
 
-INPUT = TurnInput(agent="a", environment="default", run_id="r1", message="hello").to_json()
-SEARCH = PlannedCall(ToolCall("c1", "search", '{"q": 1}'))
-ADD = PlannedCall(ToolCall("c2", "add", "{}"))
-UNKNOWN = PlannedCall(ToolCall("c3", "nope", "{}"), refusal="no such tool")
+INPUT = first_input(agent="a", environment="default", run_id="r1", pin="turn")
+PINNED = {"checksum": "sum"}
+END = {"v": 2, "next": "end", "calls": [], "previous": None}
+STEP = {"v": 2, "next": "step", "calls": [], "previous": PINNED}
 
 
-def step_result(decision: Decision, *, number: int = 1) -> dict[str, Any]:
-    return {
-        "v": 1,
-        "decision": decision_to_json(decision),
-        "effective": {"checksum": f"sum {number}"},
-        "record": {"step": number},
-    }
+def tools(*calls: int) -> dict[str, Any]:
+    return {"v": 2, "next": "tools", "calls": list(calls), "previous": PINNED}
 
 
-def drive(results: list[Any]) -> tuple[list[Call | CallAll], dict[str, Any] | None]:
-    """Feed results to a fresh body; return what it yielded, and its outcome if it ended."""
-    body = turn(INPUT)
+def drive(results: list[Any], data: dict[str, Any] = INPUT) -> tuple[list[Call | CallAll], Any]:
+    """Feed results to a fresh body; return what it yielded, and what it returned if it ended."""
+    body = turn(data)
     yielded = [next(body)]
-    given: Iterator[Any] = iter(results)
-    for result in given:
+    for result in results:
         try:
             yielded.append(body.send(result))
         except StopIteration as end:
-            outcome: Mapping[str, Any] = end.value
-            return yielded, dict(outcome)
+            return yielded, end.value
     return yielded, None
 
 
 def test_a_turn_without_tools_is_one_activity() -> None:
-    yielded, outcome = drive([step_result(Finished("hi", "answer"))])
-    assert [call.activity for call in yielded if isinstance(call, Call)] == [MODEL_STEP]
-    assert outcome == {
-        "v": 1,
-        "outcome": "finished",
-        "text": "hi",
-        "stop_reason": "answer",
-        "steps": [{"step": 1}],
-    }
+    yielded, outcome = drive([END])
+    assert yielded == [Call(MODEL_STEP, INPUT)]
+    assert outcome == {"v": 2, "run_id": "r1", "steps": 1}
 
 
-def test_a_refused_run_ends_as_failed_with_its_reason() -> None:
-    _, outcome = drive([step_result(Failed("no key"))])
-    assert outcome is not None
-    assert (outcome["outcome"], outcome["reason"]) == ("failed", "no key")
-
-
-def test_the_tools_of_one_step_are_asked_for_at_once() -> None:
-    yielded, _ = drive([step_result(CallTools("", (SEARCH, ADD)))])
-    asked = yielded[1]
-    assert isinstance(asked, CallAll)
-    assert [(call.activity, call.input["call"]["name"]) for call in asked.calls] == [
-        (TOOL_CALL, "search"),
-        (TOOL_CALL, "add"),
-    ]
-
-
-def test_a_refused_call_is_answered_without_an_activity_in_its_place() -> None:
-    yielded, _ = drive(
-        [step_result(CallTools("", (UNKNOWN, SEARCH))), [{"text": "found", "ok": True}]]
+def test_the_tools_of_one_step_are_asked_for_at_once_by_their_place() -> None:
+    yielded, _ = drive([tools(0, 2)])
+    owner = {"v": 2, "agent": "a", "environment": "default", "run_id": "r1", "step": 1}
+    assert yielded[1] == CallAll(
+        (
+            Call(TOOL_CALL, {**owner, "call": 0, "siblings": 1}),
+            Call(TOOL_CALL, {**owner, "call": 2, "siblings": 1}),
+        )
     )
-    asked, step = yielded[1], yielded[2]
-    assert isinstance(asked, CallAll)
-    assert isinstance(step, Call)
-    assert len(asked.calls) == 1
-    assert [message["text"] for message in step.input["transcript"][2:]] == [
-        "no such tool",
-        "found",
-    ]
 
 
-def test_a_step_with_nothing_but_refused_calls_goes_straight_on() -> None:
-    yielded, _ = drive([step_result(CallTools("", (UNKNOWN,)))])
-    assert isinstance(yielded[1], Call)
-    assert yielded[1].input["step"] == 2
+def test_the_next_step_is_told_what_the_run_is_pinned_to() -> None:
+    yielded, _ = drive([tools(0), [{"v": 2}]])
+    assert yielded[2] == Call(MODEL_STEP, INPUT | {"step": 2, "previous": PINNED})
 
 
-def test_the_next_step_gets_the_transcript_and_the_effective_config() -> None:
-    yielded, _ = drive(
-        [step_result(CallTools("looking", (SEARCH,))), [{"text": "found", "ok": True}]]
-    )
-    step = yielded[2]
-    assert isinstance(step, Call)
-    assert step.input["effective"] == {"checksum": "sum 1"}
-    assert step.input["transcript"] == [
-        {"role": "user", "text": "hello"},
-        {
-            "role": "assistant",
-            "text": "looking",
-            "calls": [{"id": "c1", "name": "search", "arguments": '{"q": 1}'}],
-        },
-        {"role": "tool", "text": "found", "call_id": "c1"},
-    ]
+def test_a_step_without_tools_to_run_goes_straight_on() -> None:
+    yielded, _ = drive([STEP])
+    assert yielded[1] == Call(MODEL_STEP, INPUT | {"step": 2, "previous": PINNED})
 
 
-def test_a_stop_before_the_call_adds_no_step() -> None:
-    stop = step_result(Finished("so far", "max_iterations")) | {"record": None}
-    _, outcome = drive(
-        [step_result(CallTools("", (SEARCH,))), [{"text": "found", "ok": True}], stop]
-    )
-    assert outcome is not None
-    assert outcome["steps"] == [{"step": 1}]
+def test_a_long_run_goes_on_in_a_new_history_at_a_step_boundary() -> None:
+    results: list[Any] = [tools(0), [{"v": 2}]] * STEPS_PER_HISTORY
+    yielded, outcome = drive(results)
+    assert outcome == ContinueAsNew(INPUT | {"step": STEPS_PER_HISTORY + 1, "previous": PINNED})
+    again, ended = drive([END], outcome.input)
+    assert again == [Call(MODEL_STEP, outcome.input)]
+    assert ended == {"v": 2, "run_id": "r1", "steps": STEPS_PER_HISTORY + 1}
+    assert len(yielded) == 2 * STEPS_PER_HISTORY
 
 
 def test_a_replay_of_any_prefix_asks_for_the_same() -> None:
-    history: list[Any] = [
-        step_result(CallTools("one", (SEARCH, UNKNOWN, ADD))),
-        [{"text": "1", "ok": True}, {"text": "2", "ok": False}],
-        step_result(CallTools("two", (UNKNOWN,)), number=2),
-        step_result(CallTools("", (ADD,)), number=3),
-        [{"text": "3", "ok": True}],
-        step_result(Finished("end", "answer"), number=4),
-    ]
+    history: list[Any] = [tools(0, 1), [{}, {}], STEP, tools(0), [{}], END]
     whole, outcome = drive(history)
     assert outcome is not None
     for length in range(len(history)):
@@ -144,19 +87,18 @@ def test_a_replay_of_any_prefix_asks_for_the_same() -> None:
 
 
 def test_names_that_histories_keep_are_pinned() -> None:
-    assert (WORKFLOW, WORKFLOW_VERSION) == ("retunable.turn", "v1")
+    assert (WORKFLOW, WORKFLOW_VERSION, FORM) == ("retunable.turn", "v2", 2)
     assert (MODEL_STEP, TOOL_CALL) == ("retunable.model_step", "retunable.tool_call")
+    assert STEPS_PER_HISTORY == 10
 
 
 def test_the_input_form_that_histories_keep_is_pinned() -> None:
     assert INPUT == {
-        "v": 1,
+        "v": 2,
         "agent": "a",
         "environment": "default",
         "run_id": "r1",
-        "message": "hello",
         "pin": "turn",
-        "conversation_id": None,
-        "user_id": None,
-        "attributes": {},
+        "step": 1,
+        "previous": None,
     }
