@@ -51,9 +51,7 @@ def main() -> None:
                     ("floor", floor_sidecar.environment),
                     ("ours", stack.environment),
                 ):
-                    before = _bytes_to_redis(stack)
-                    results[name] = _subject(name, environment)
-                    results[name]["redis_bytes"] = _bytes_to_redis(stack) - before
+                    results[name] = _subject(name, environment | {"BENCH_REDIS": stack.store.url})
     for measure in results["floor"]:
         one, two = results["floor"][measure], results["ours"][measure]
         print(f"{measure:32} floor {one:10.2f}  ours {two:10.2f}  ratio {two / one:5.2f}")
@@ -70,8 +68,10 @@ def _subject(name: str, environment: dict[str, str]) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _bytes_to_redis(stack: Any) -> int:
-    with stack.store.client() as client:
+def _bytes_sent() -> int:
+    import redis
+
+    with redis.Redis.from_url(os.environ["BENCH_REDIS"]) as client:
         return int(client.info("stats")["total_net_input_bytes"])
 
 
@@ -86,7 +86,17 @@ async def _measured(run: Any, sent: Any = None) -> dict[str, float]:
         began = time.perf_counter()
         await asyncio.gather(*(run(1) for _ in range(CONCURRENT)))
         rates.append(CONCURRENT / (time.perf_counter() - began))
+    sent = _bytes_sent()
+    await run(LONG_STEPS)
+    await asyncio.sleep(1.5)
+    long_bytes = _bytes_sent() - sent
+    sent = _bytes_sent()
+    await run(6)
+    await asyncio.sleep(1.5)
+    short_bytes = _bytes_sent() - sent
     return {
+        "30 tools, KB to Redis": long_bytes / 1000,
+        "30 tools beside 5, bytes": long_bytes / short_bytes,
         "one call, median ms": 1000 * statistics.median(one),
         "one call, p90 ms": 1000 * sorted(one)[len(one) * 9 // 10],
         "31 + 30 calls, median ms": 1000 * statistics.median(long),
@@ -116,10 +126,12 @@ async def floor() -> dict[str, float]:
 
     @runtime.activity(name="model")
     async def model(ctx: WorkflowActivityContext, data: dict) -> dict:
+        del ctx, data
         return {"text": "answer"}
 
     @runtime.activity(name="tool")
     async def tool(ctx: WorkflowActivityContext, data: dict) -> dict:
+        del ctx, data
         return {"text": "result"}
 
     runtime.start()

@@ -89,9 +89,7 @@ class Conversations:
 
     async def all_runs(self, conversation: Conversation) -> tuple[str, ...]:
         """Return every run of a conversation, in order."""
-        keys = [
-            self._keys.conversation_page(conversation.id, n) for n in range(conversation.pages)
-        ]
+        keys = [self._keys.conversation_page(conversation.id, n) for n in range(conversation.pages)]
         found = await self._store.get_many(keys)
         earlier = [run for key in keys if key in found for run in found[key].value["runs"]]
         return (*earlier, *conversation.runs)

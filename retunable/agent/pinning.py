@@ -1,6 +1,6 @@
 """Which config a step runs on: the one that the run is pinned to, or the one of now.
 
-Pure. What names the previous step's effective config travels in the workflow, the config itself
+Pure. What names the previous step's effective config is in that step's record, the config itself
 lies by its checksum in the state store: a replica that never saw it, or is not ready itself, can
 go on with it.
 """

@@ -127,9 +127,7 @@ class RunBook:
             RunForgotten: the run was forgotten meanwhile.
         """
         run_id = memory.begun.run_id
-        inserted = await self._store.insert(
-            self._keys.call(run_id, step, index), result.to_json()
-        )
+        inserted = await self._store.insert(self._keys.call(run_id, step, index), result.to_json())
         stands = (
             result if inserted.won else ToolResult.from_json(_not_taken(inserted.value, run_id))
         )
@@ -176,7 +174,9 @@ class RunBook:
             awaited.ended = Ended.from_json(_forgotten_end(None, memory, ended_at))
             awaited.tell()
 
-    async def _erase(self, key: str, change: Callable[[Document | None], Document] | None = None) -> None:
+    async def _erase(
+        self, key: str, change: Callable[[Document | None], Document] | None = None
+    ) -> None:
         while True:
             stands = (await self._store.get_many([key])).get(key)
             value = (change or _without_content)(stands.value if stands else None)

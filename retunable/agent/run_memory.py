@@ -29,6 +29,11 @@ class RunMemory:
     history: tuple[Message, ...] | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its end is recorded."""
+        return self.ended is not None
+
     def knows_all_before(self, step: int) -> bool:
         """Tell whether every step before this one is here, with its tool results."""
         return all(

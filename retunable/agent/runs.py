@@ -85,7 +85,7 @@ class Runs:
         """
         until = math.inf if deadline is None else time.monotonic() + deadline
         memory = await self._begin(request, until)
-        if memory.ended is None:
+        if not memory.is_over:
             await self._over(memory, until)
             self._answered.append((time.monotonic(), memory.begun.run_id))
         return await self._answer(memory)
@@ -186,9 +186,7 @@ class Runs:
         return memory
 
     async def _start(self, begun: Begun, until: float) -> None:
-        data = first_input(
-            agent=begun.agent, environment=begun.environment, run_id=begun.run_id, pin=begun.pin
-        )
+        data = first_input(agent=begun.agent, environment=begun.environment, run_id=begun.run_id)
         seconds = max(until - time.monotonic(), 0)
         try:
             if not await self._needs_start(begun.run_id):
@@ -239,25 +237,25 @@ class Runs:
         """Wait until a run's end is recorded, here or elsewhere."""
         run_id, doubts = memory.begun.run_id, count(1)
         await self._ended_here(memory, min(until, time.monotonic() + ASIDE_SECONDS))
-        while memory.ended is None and (left := until - time.monotonic()) > 0:
+        while not memory.is_over and (left := until - time.monotonic()) > 0:
             if self._link.closed:
                 raise _agent_stopped(run_id)
             asking = asyncio.create_task(self._asked(run_id, min(WAIT_SECONDS, left)))
             here = asyncio.create_task(self._ended_here(memory, math.inf))
             try:
                 await asyncio.wait({asking, here}, return_when=asyncio.FIRST_COMPLETED)
-                if memory.ended is None and asking.done():
+                if asking.done() and not memory.is_over:
                     await self._take_end(memory, asking.result(), doubts)
             finally:
                 asking.cancel()
                 here.cancel()
-        if memory.ended is None:
+        if not memory.is_over:
             raise RunTimeout(
                 f"run {run_id} goes on beyond the deadline of its caller", run_id=run_id
             )
 
     async def _ended_here(self, memory: RunMemory, until: float) -> None:
-        while memory.ended is None and not self._link.closed:
+        while not memory.is_over and not self._link.closed:
             left = until - time.monotonic()
             try:
                 async with asyncio.timeout(None if math.isinf(left) else left):

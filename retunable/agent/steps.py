@@ -136,19 +136,18 @@ class Steps:
         if memory is None or memory.ended is not None or memory.begun.message is None:
             return _END
         try:
-            step = memory.steps.get(number) or await self._new_step(memory, data)
+            step = memory.steps.get(number) or await self._new_step(memory, number)
         except RunForgotten:
             return _END
         if step is None:
             return _END
         return await self._after(memory, step)
 
-    async def _new_step(self, memory: RunMemory, data: Mapping[str, Any]) -> Step | None:
+    async def _new_step(self, memory: RunMemory, number: int) -> Step | None:
         """Make one model call and record it; None where the run ends without it."""
-        number = data["step"]
         snapshot = await self._source.snapshot()
         try:
-            chosen = await self._enter_or_choose(memory, data, snapshot)
+            chosen = await self._enter_or_choose(memory, number, snapshot)
         except _Busy as busy:
             reason = f"its conversation was busy with run {busy.holder}"
             await self._end(memory, state=RunState.FAILED, reason=reason, busy_with=busy.holder)
@@ -167,9 +166,7 @@ class Steps:
         told = (*(memory.history or ()), *messages)
         prepared = self._calls.prepare(chosen.effective, told, step=number)
         started_at = timestamp()
-        keeping = asyncio.create_task(
-            patiently(self._kept.contents.put, prepared.contents)
-        )
+        keeping = asyncio.create_task(patiently(self._kept.contents.put, prepared.contents))
         try:
             decision, reply = await self._calls.ask(
                 prepared, chosen.effective, snapshot, step=number
@@ -192,9 +189,7 @@ class Steps:
         """Return what the workflow is to do after a recorded step; end the run where it ends it."""
         match step.decision:
             case Finished(text, stop_reason):
-                await self._end(
-                    memory, state=RunState.FINISHED, text=text, stop_reason=stop_reason
-                )
+                await self._end(memory, state=RunState.FINISHED, text=text, stop_reason=stop_reason)
                 return _END
             case Failed(reason):
                 await self._end(memory, state=RunState.FAILED, reason=reason)
@@ -203,9 +198,7 @@ class Steps:
                 return _END
             case _:
                 calls = list(step.runnable)
-                following = "tools" if calls else "step"
-                previous = step.record.reference
-                return {"v": FORM, "next": following, "calls": calls, "previous": previous}
+                return {"v": FORM, "next": "tools" if calls else "step", "calls": calls}
 
     async def _end(
         self,
@@ -230,17 +223,16 @@ class Steps:
         )
         await patiently(self._kept.book.end, memory, ended)
 
-    async def _enter_or_choose(
-        self, memory: RunMemory, data: Mapping[str, Any], snapshot: Snapshot
-    ) -> Chosen:
+    async def _enter_or_choose(self, memory: RunMemory, number: int, snapshot: Snapshot) -> Chosen:
         conversation_id = memory.begun.conversation_id
+        previous = memory.steps[number - 1].record.reference if number > 1 else None
         if conversation_id is None:
-            return await self._choose(memory.begun, data["previous"], snapshot)
-        if data["step"] > 1:
+            return await self._choose(memory.begun, previous, snapshot)
+        if number > 1:
             if memory.history is None:
                 standing = await patiently(self._kept.conversations.read, conversation_id)
                 await self._recall(memory, standing)
-            chosen = await self._choose(memory.begun, data["previous"], snapshot)
+            chosen = await self._choose(memory.begun, previous, snapshot)
             if chosen.unpinned is not None and memory.begun.pin == "conversation":
                 await self._enter(memory, conversation_id, snapshot, chosen=chosen)
             return chosen
@@ -388,7 +380,7 @@ class Steps:
             await patiently(book.record_result, memory, step, index, smaller)
 
 
-_END = {"v": FORM, "next": "end", "calls": [], "previous": None}
+_END = {"v": FORM, "next": "end", "calls": []}
 
 
 def timestamp() -> str:

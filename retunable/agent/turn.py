@@ -2,7 +2,7 @@
 
 It never reads configuration, time, randomness or environment: whatever depends on those was
 decided in an activity and comes back in its result. So any change at any moment replays. What is
-said lies in the state store; here travel ids, numbers, and what names the pinned config.
+said, and what the run is pinned to, lies in the state store; here travel ids and numbers.
 """
 
 from __future__ import annotations
@@ -49,32 +49,29 @@ class ContinueAsNew:
 TurnBody = Generator[Call | CallAll, Any, dict[str, Any] | ContinueAsNew]
 
 
-def first_input(*, agent: str, environment: str, run_id: str, pin: str) -> dict[str, Any]:
+def first_input(*, agent: str, environment: str, run_id: str) -> dict[str, Any]:
     """Return the workflow's input for a new run."""
     owner = {"agent": agent, "environment": environment, "run_id": run_id}
-    return {"v": FORM, **owner, "pin": pin, "step": 1, "previous": None}
+    return {"v": FORM, **owner, "step": 1}
 
 
 def turn(data: Mapping[str, Any]) -> TurnBody:
     """Run model step after model step, with the tools between them, until one ends the run.
 
-    ``data`` is ``first_input``'s form. A model step returns ``{"v", "next", "calls",
-    "previous"}``: ``next`` is ``end``, ``tools`` (run those ``calls`` first) or ``step``.
+    ``data`` is ``first_input``'s form. A model step returns ``{"v", "next", "calls"}``: ``next``
+    is ``end``, ``tools`` (run those ``calls`` first) or ``step``.
     """
     first: int = data["step"]
-    given = dict(data)
     for step in range(first, first + STEPS_PER_HISTORY):
-        given |= {"step": step}
-        result = yield Call(MODEL_STEP, dict(given))
+        given = {**data, "step": step}
+        result = yield Call(MODEL_STEP, given)
         if result["next"] == "end":
             return {"v": FORM, "run_id": data["run_id"], "steps": step}
-        given |= {"previous": result["previous"]}
         if result["next"] == "tools":
             yield CallAll(_tool_calls(given, result["calls"]))
-    return ContinueAsNew(given | {"step": first + STEPS_PER_HISTORY})
+    return ContinueAsNew({**data, "step": first + STEPS_PER_HISTORY})
 
 
 def _tool_calls(given: Mapping[str, Any], calls: list[int]) -> tuple[Call, ...]:
-    named = {key: given[key] for key in ("v", "agent", "environment", "run_id", "step")}
     beside = {"siblings": len(calls) - 1}
-    return tuple(Call(TOOL_CALL, {**named, "call": call, **beside}) for call in calls)
+    return tuple(Call(TOOL_CALL, {**given, "call": call, **beside}) for call in calls)

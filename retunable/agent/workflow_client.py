@@ -89,12 +89,16 @@ class WorkflowClient:
 
     async def look(self, run_id: str) -> WorkflowState:
         """Return how far a workflow is."""
-        request = pb.GetInstanceRequest(instanceId=self._keys.workflow(run_id), getInputsAndOutputs=False)
+        request = pb.GetInstanceRequest(
+            instanceId=self._keys.workflow(run_id), getInputsAndOutputs=False
+        )
         return _state(await self._call(self._service.GetInstance, request, CALL_SECONDS))
 
     async def wait(self, run_id: str, *, seconds: float) -> WorkflowState:
         """Return how a workflow ended."""
-        request = pb.GetInstanceRequest(instanceId=self._keys.workflow(run_id), getInputsAndOutputs=False)
+        request = pb.GetInstanceRequest(
+            instanceId=self._keys.workflow(run_id), getInputsAndOutputs=False
+        )
         return _state(await self._call(self._service.WaitForInstanceCompletion, request, seconds))
 
     async def terminate(self, run_id: str) -> None:

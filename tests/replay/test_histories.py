@@ -100,14 +100,16 @@ def test_each_turn_of_a_recorded_run_is_taken_the_same_today(path: Path) -> None
 
 def test_a_body_that_calls_something_else_first_does_not_replay() -> None:
     def broken(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-        yield ctx.call_activity(TOOL_CALL, input=dict(data))  # type: ignore[attr-defined]
-        yield ctx.call_activity(MODEL_STEP, input=dict(data))  # type: ignore[attr-defined]
+        yield ctx.call_activity(TOOL_CALL, input=dict(data))
+        yield ctx.call_activity(MODEL_STEP, input=dict(data))
 
     registry = our_registry()
     registry.versioned_orchestrators[WORKFLOW][WORKFLOW_VERSION] = broken  # type: ignore[assignment]
     turns = turns_of(events_of(HISTORIES[0]))
     *before, last = turns
-    ((status, failure),) = actions_of(registry, sum(before, []), given_in(last))
+    ((status, failure),) = actions_of(
+        registry, [event for turn in before for event in turn], given_in(last)
+    )
     assert status == "ORCHESTRATION_STATUS_FAILED"
     assert "NonDeterminism" in str(failure)
 

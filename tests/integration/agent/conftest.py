@@ -91,9 +91,7 @@ async def terminate(agent: DurableAgent, run_id: str) -> None:
     """Terminate a workflow behind the agent's back, as an operator would."""
     link = SidecarLink()
     try:
-        workflows = WorkflowClient(
-            link, StateKeys(agent.name, agent.declaration.environment)
-        )
+        workflows = WorkflowClient(link, StateKeys(agent.name, agent.declaration.environment))
         await workflows.terminate(run_id)
         await workflows.wait(run_id, seconds=5)
     finally:

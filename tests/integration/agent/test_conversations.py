@@ -164,9 +164,7 @@ async def test_a_pinned_conversation_leaves_a_config_whose_tool_is_gone_and_says
 async def test_forgetting_erases_what_was_said_and_keeps_the_rest(
     make_agent: MakeAgent, model: ModelServer, dapr: RedisStack
 ) -> None:
-    model.script(
-        tool_calls(("secret_place", {}), text="SECRET-THOUGHT"), answer("SECRET-ANSWER")
-    )
+    model.script(tool_calls(("secret_place", {}), text="SECRET-THOUGHT"), answer("SECRET-ANSWER"))
     async with make_agent(tools=[secret_place]) as agent:
         await agent.run(
             "SECRET-QUESTION",

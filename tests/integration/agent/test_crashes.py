@@ -63,7 +63,7 @@ class Program:
         if self.process is not None:
             self.process.kill()
 
-    def send(self, number: signal.Signals) -> int:
+    def send(self, number: signal.Signals) -> int | None:
         assert self.process is not None
         self.process.send(number)
         return self.process.wait(within_seconds=10)
@@ -161,9 +161,7 @@ def test_sigterm_in_a_long_tool_ends_in_seconds_and_the_run_goes_on_later(
     assert program.send(signal.SIGTERM) == 0
     assert time.monotonic() - began < 6
     program.start("run")
-    wait_until(
-        lambda: program.tool_calls() == {"run.1.0": 2}, what="it again", within_seconds=20
-    )
+    wait_until(lambda: program.tool_calls() == {"run.1.0": 2}, what="it again", within_seconds=20)
 
 
 def test_runs_survive_an_agent_and_a_daprd_killed_at_random(

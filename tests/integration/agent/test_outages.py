@@ -6,9 +6,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from dev.dapr import DaprBinaries
 from dev.ports import free_port
 from dev.resources import write_atomically
 from dev.stack import RedisStack, Stack
@@ -34,27 +36,6 @@ spec:
   metadata:
     - {name: secretsFile, value: "%s"}
 """
-
-
-async def test_a_run_survives_a_daprd_killed_during_its_model_call(
-    redis_stack: RedisStack,
-    app_of: Callable[[Stack], None],
-    make_agent: MakeAgent,
-    model: ModelServer,
-) -> None:
-    app_of(redis_stack)
-    hold = threading.Event()
-    model.script(answer("first", hold=hold))
-    model.answer_always(answer("again"))
-    async with make_agent() as agent:
-        run = asyncio.create_task(agent.run("?"))
-        await asyncio.to_thread(model.wait_for_requests, 1)
-        redis_stack.sidecar.kill()
-        await asyncio.to_thread(redis_stack.sidecar.start)
-        hold.set()
-        result = await asyncio.wait_for(run, 40)
-    assert result.text in ("first", "again")
-    assert len(model.requests) <= 2
 
 
 async def test_a_sidecar_that_went_away_refuses_runs_at_once_and_takes_them_again(
@@ -157,3 +138,31 @@ async def test_the_key_can_come_from_a_secret_store(
     missing = OpenAIProvider(base_url=model.url, api_key=Secret("secretstore/other"))
     with pytest.raises(ConfigurationError, match="the secret secretstore/other"):
         await make_agent(providers={"openai": missing}).start()
+
+
+async def test_without_its_state_store_runs_are_refused_and_accepted_ones_go_on_later(
+    tmp_path: Path,
+    dapr_binaries: DaprBinaries,
+    redis_program: Path,
+    app_of: Callable[[Stack], None],
+    make_agent: MakeAgent,
+    model: ModelServer,
+) -> None:
+    hold = threading.Event()
+    model.script(answer("kept", hold=hold))
+    with Stack.redis(tmp_path / "stack", state="separate") as stack:
+        app_of(stack)
+        assert stack.state_store is not None
+        async with make_agent() as agent:
+            accepted = asyncio.create_task(agent.run("?"))
+            await asyncio.to_thread(model.wait_for_requests, 1)
+            await asyncio.to_thread(stack.state_store.kill)
+            hold.set()
+            began = time.monotonic()
+            with pytest.raises(Unavailable) as refused:
+                await agent.run("?")
+            assert time.monotonic() - began < 5
+            assert refused.value.part == "state store"
+            await asyncio.to_thread(stack.state_store.restart)
+            assert (await asyncio.wait_for(accepted, 40)).text == "kept"
+    assert len(model.requests) == 1

@@ -19,10 +19,14 @@ LEDGER = Path(os.environ["LEDGER"])
 @tool
 async def work(seconds: float, call: CallId) -> str:
     """Take some time."""
-    with LEDGER.open("a") as ledger:
-        ledger.write(f"{call}\n")
+    _note(call)
     await asyncio.sleep(seconds)
     return "worked"
+
+
+def _note(call: str) -> None:
+    with LEDGER.open("a") as ledger:
+        ledger.write(f"{call}\n")
 
 
 agent = DurableAgent(

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from retunable.agent.model import ModelReply, ModelRequest, ToolCall
-from retunable.agent.offline_provider import OfflineProvider
-from retunable.agent.pinning import Pin
-from retunable.agent.provider_set import ProviderSet
 from retunable.agent.contents import Contents
 from retunable.agent.conversations import Conversations
 from retunable.agent.history import History
+from retunable.agent.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.model_call import Guard, ModelCalls, PassAll
+from retunable.agent.offline_provider import OfflineProvider
+from retunable.agent.pinning import Pin
+from retunable.agent.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.run_book import RunBook
 from retunable.agent.run_documents import Ended, RunRequest, Step
@@ -29,6 +29,7 @@ from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
 from retunable.config.constraints import Constraints
 from retunable.config.declaration import declare
+from retunable.config.envelope import Variant
 from retunable.config.items import Item
 from retunable.config.snapshot import Snapshot
 from retunable.errors import ProviderFailed, ProviderRefused
@@ -134,7 +135,7 @@ class Replica:
             conversation_id=conversation_id,
         )
         await self.book.begin(request, begun_at="now", replica="here:1")
-        data = first_input(agent="helper", environment="default", run_id=run_id, pin=pin)
+        data = first_input(agent="helper", environment="default", run_id=run_id)
         while isinstance(end := await self._history(data, between), ContinueAsNew):
             data = end.input
         memory = await RunBook(self.state, KEYS).load(run_id)
@@ -189,7 +190,7 @@ async def test_the_workflow_carries_nothing_that_was_said() -> None:
         begun_at="now",
         replica="here:1",
     )
-    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    data = first_input(agent="helper", environment="default", run_id="r")
     result = await replica.steps.model_step(data)
     assert (result["next"], result["calls"]) == ("tools", [0])
     assert not {"SECRET", "21"} & set(repr(result).replace("'", " ").split())
@@ -201,7 +202,7 @@ async def test_a_turn_of_this_process_without_tools_reads_nothing() -> None:
         agent="helper", environment="default", run_id="r", message="?", own_id=True
     )
     await replica.book.begin(request, begun_at="now", replica="here:1")
-    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    data = first_input(agent="helper", environment="default", run_id="r")
     assert (await replica.steps.model_step(data))["next"] == "end"
     assert replica.state.calls == {"insert": 3, "put": 1}
 
@@ -245,7 +246,7 @@ async def test_a_recorded_step_is_never_asked_for_again() -> None:
     replica = Replica(ASK)
     first = await _first_step(replica)
     other = Replica(state=replica.state)
-    again = await other.steps.model_step(first | {"step": 1, "previous": None})
+    again = await other.steps.model_step(first | {"step": 1})
     assert again["calls"] == [0]
     assert other.provider.requests == []
 
@@ -263,7 +264,7 @@ async def test_what_another_replica_recorded_first_wins() -> None:
     one = Replica(ModelReply(text="mine"))
     other = Replica(ModelReply(text="theirs"), state=one.state)
     await one.book.begin(_request(), begun_at="now", replica="here:1")
-    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    data = first_input(agent="helper", environment="default", run_id="r")
     await asyncio.gather(one.steps.model_step(data), other.steps.model_step(data))
     run = await RunBook(one.state, KEYS).load("r")
     assert run is not None
@@ -276,7 +277,7 @@ async def test_a_lost_reply_of_the_state_store_costs_no_second_call() -> None:
     replica = Replica(ANSWER)
     replica.state.lose_replies = 0
     await replica.book.begin(_request(), begun_at="now", replica="here:1")
-    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    data = first_input(agent="helper", environment="default", run_id="r")
     replica.state.lose_replies = 2
     assert (await replica.steps.model_step(data))["next"] == "end"
     assert len(replica.provider.requests) == 1
@@ -285,7 +286,7 @@ async def test_a_lost_reply_of_the_state_store_costs_no_second_call() -> None:
 async def test_a_step_waits_for_a_state_store_that_is_away() -> None:
     replica = Replica(ANSWER)
     await replica.book.begin(_request(), begun_at="now", replica="here:1")
-    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
+    data = first_input(agent="helper", environment="default", run_id="r")
     replica.state.away = True
     step = asyncio.create_task(replica.steps.model_step(data))
     await asyncio.sleep(0.15)
@@ -346,9 +347,11 @@ class NoDoubts(PassAll):
     """A guard that lets nothing that says 'maybe' through, and no call with 13."""
 
     async def check_answer(self, config: AgentConfig, text: str) -> str | None:
+        del config
         return "do not say maybe" if "maybe" in text else None
 
     async def check_call(self, config: AgentConfig, call: ToolCall) -> str | None:
+        del config
         return "13 is not allowed" if "13" in call.arguments else None
 
 
@@ -394,13 +397,14 @@ async def test_what_is_recorded_after_a_run_was_forgotten_is_not_kept() -> None:
     replica = Replica(ASK)
     data = await _first_step(replica)
     other = Replica(ModelReply(text="SECRET"), state=replica.state)
-    await other.book.load("r")
+    late = await other.book.load("r")
+    assert late is not None
     await replica.book.erase("r", ended_at="now")
-    other.book.remembered("r").ended = None  # type: ignore[union-attr] - it has not heard yet
+    late.ended = None  # it has not heard yet
     await other.steps.tool_call(_call(0))
     assert (await other.steps.model_step(data))["next"] == "end"
     assert "SECRET" not in replica.state.text()
-    assert "42" not in replica.state.text()
+    assert '"42"' not in replica.state.text()
 
 
 def _request() -> RunRequest:
@@ -410,11 +414,54 @@ def _request() -> RunRequest:
 async def _first_step(replica: Replica) -> dict[str, Any]:
     """Run the first step; return the input of the second."""
     await replica.book.begin(_request(), begun_at="now", replica="here:1")
-    data = first_input(agent="helper", environment="default", run_id="r", pin="turn")
-    result = await replica.steps.model_step(data)
-    return data | {"step": 2, "previous": result["previous"]}
+    data = first_input(agent="helper", environment="default", run_id="r")
+    await replica.steps.model_step(data)
+    return data | {"step": 2}
 
 
 def _call(index: int) -> dict[str, Any]:
     owner = {"v": 2, "agent": "helper", "environment": "default", "run_id": "r", "step": 1}
     return {**owner, "call": index, "siblings": 0}
+
+
+def later(step: int) -> dict[str, Any]:
+    """Return a config as it is changed to before step ``step``."""
+    return {"agent_role": f"R{step}", "max_iterations": str(20 + step)}
+
+
+@pytest.mark.parametrize("pin", ["call", "turn", "conversation"])
+@pytest.mark.parametrize("boundary", range(1, 12))
+async def test_a_change_at_any_boundary_reaches_what_its_pin_says(pin: Pin, boundary: int) -> None:
+    replica = Replica(*[ASK] * 11, ANSWER)
+    replica.live.now = before = snapshot_of(1, **later(0))
+    after = snapshot_of(2, **later(boundary))
+    taken = 0
+
+    def change() -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 2 * boundary:
+            replica.live.now = after
+
+    run = await replica.run(pin=pin, between=change, conversation_id="c")
+    assert run.ended.text == "done"
+    changed = after if pin == "call" else before
+    ran_on = [step.record.effective_checksum for step in run.steps]
+    assert ran_on == [before.checksum] * boundary + [changed.checksum] * (12 - boundary)
+
+
+async def test_a_revoked_version_is_left_at_the_next_model_call() -> None:
+    replica = Replica(ASK, ASK, ANSWER)
+    revoked = "1:sha256:" + "0" * 64
+    stable = Variant(3, revoked, AgentConfig(role="V3", model="m", provider="mine"))
+    replica.live.now = replace(snapshot_of(), stable=stable)
+
+    def revoke() -> None:
+        replica.live.now = replace(snapshot_of(2, agent_role="S"), revoked=(revoked,))
+
+    run = await replica.run(pin="conversation", between=revoke, conversation_id="c")
+    assert [step.record.unpinned for step in run.steps] == [None, "version 3 was revoked", None]
+    assert run.steps[2].record.override_keys == ("role",)
+    standing = await replica.conversations.read("c")
+    assert standing.pinned is not None
+    assert standing.pinned["checksum"] == run.steps[1].record.effective_checksum

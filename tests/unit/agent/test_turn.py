@@ -18,14 +18,13 @@ from retunable.agent.turn import (
     turn,
 )
 
-INPUT = first_input(agent="a", environment="default", run_id="r1", pin="turn")
-PINNED = {"checksum": "sum"}
-END = {"v": 2, "next": "end", "calls": [], "previous": None}
-STEP = {"v": 2, "next": "step", "calls": [], "previous": PINNED}
+INPUT = first_input(agent="a", environment="default", run_id="r1")
+END = {"v": 2, "next": "end", "calls": []}
+STEP = {"v": 2, "next": "step", "calls": []}
 
 
 def tools(*calls: int) -> dict[str, Any]:
-    return {"v": 2, "next": "tools", "calls": list(calls), "previous": PINNED}
+    return {"v": 2, "next": "tools", "calls": list(calls)}
 
 
 def drive(results: list[Any], data: dict[str, Any] = INPUT) -> tuple[list[Call | CallAll], Any]:
@@ -57,20 +56,20 @@ def test_the_tools_of_one_step_are_asked_for_at_once_by_their_place() -> None:
     )
 
 
-def test_the_next_step_is_told_what_the_run_is_pinned_to() -> None:
+def test_after_the_tools_comes_the_next_step() -> None:
     yielded, _ = drive([tools(0), [{"v": 2}]])
-    assert yielded[2] == Call(MODEL_STEP, INPUT | {"step": 2, "previous": PINNED})
+    assert yielded[2] == Call(MODEL_STEP, INPUT | {"step": 2})
 
 
 def test_a_step_without_tools_to_run_goes_straight_on() -> None:
     yielded, _ = drive([STEP])
-    assert yielded[1] == Call(MODEL_STEP, INPUT | {"step": 2, "previous": PINNED})
+    assert yielded[1] == Call(MODEL_STEP, INPUT | {"step": 2})
 
 
 def test_a_long_run_goes_on_in_a_new_history_at_a_step_boundary() -> None:
     results: list[Any] = [tools(0), [{"v": 2}]] * STEPS_PER_HISTORY
     yielded, outcome = drive(results)
-    assert outcome == ContinueAsNew(INPUT | {"step": STEPS_PER_HISTORY + 1, "previous": PINNED})
+    assert outcome == ContinueAsNew(INPUT | {"step": STEPS_PER_HISTORY + 1})
     again, ended = drive([END], outcome.input)
     assert again == [Call(MODEL_STEP, outcome.input)]
     assert ended == {"v": 2, "run_id": "r1", "steps": STEPS_PER_HISTORY + 1}
@@ -98,7 +97,5 @@ def test_the_input_form_that_histories_keep_is_pinned() -> None:
         "agent": "a",
         "environment": "default",
         "run_id": "r1",
-        "pin": "turn",
         "step": 1,
-        "previous": None,
     }
