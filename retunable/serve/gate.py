@@ -14,7 +14,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retunable.errors import ConfigurationError
-from retunable.serve.problems import Problem, ProblemResponse
+from retunable.serve.problem import problem
+from retunable.serve.problems import ProblemResponse
 
 TOKEN_VARIABLE: Final = "RETUNABLE_HTTP_TOKEN"  # noqa: S105 - its name, not its value
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -86,4 +87,4 @@ def _host_of(header: str) -> str:
 def _problem(
     status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
 ) -> ProblemResponse:
-    return ProblemResponse(Problem(title=status.phrase, status=status, detail=detail), headers)
+    return ProblemResponse(problem(status, detail), headers)

@@ -1,47 +1,19 @@
-"""What goes over HTTP: requests and responses as pydantic models, so that /openapi.json is whole."""
+"""What an agent says of itself over HTTP and gRPC: what it runs on and whether it takes runs."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel
 
-from retunable.agent.records import StepRecord
 from retunable.agent.status import AgentStatus
 from retunable.config.rejection import Rejection
 from retunable.config.snapshot import Provenance, Snapshot
 from retunable.errors import NotReady
 from retunable.serve.served import ServedAgent
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 StatusWord = Literal["NOT_READY", "READY", "STALE", "ERROR"]
-
-
-class RunRequest(BaseModel):
-    """One message for the agent. Who asks is never in the body: see the ``Retunable-`` headers."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    message: Annotated[str, StringConstraints(min_length=1)]
-    conversation_id: Identifier | None = None
-    run_id: Identifier | None = None
-    deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
-
-
-class RunAnswer(BaseModel):
-    """The answer of one run and the configuration that gave it, step by step."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    text: str
-    run_id: str
-    version: int | None
-    version_checksum: str | None
-    effective_checksum: str
-    steps: tuple[StepRecord, ...]
-    tokens: int
-    stop_reason: str
 
 
 class Checksums(BaseModel):

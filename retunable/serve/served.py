@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from retunable.agent.records import RunResult
+from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot
 
 
-class ServedAgent(Protocol):
-    """The seam between a face and the agent behind it."""
-
-    @property
-    def declaration(self) -> Declaration: ...
-    @property
-    def snapshot(self) -> Snapshot: ...
-    @property
-    def status(self) -> AgentStatus: ...
+class TakesRuns(Protocol):
+    """Runs messages, waiting for the answer or not."""
 
     async def run(
         self,
@@ -31,3 +25,35 @@ class ServedAgent(Protocol):
         run_id: str | None = None,
         deadline: float | None = None,
     ) -> RunResult: ...
+
+    async def begin(
+        self,
+        message: str,
+        *,
+        conversation_id: str | None = None,
+        user_id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        run_id: str | None = None,
+    ) -> RunStatus: ...
+
+
+class KeepsRuns(Protocol):
+    """Tells what became of runs, ends them and forgets what was said in them."""
+
+    async def run_state(self, run_id: str) -> RunStatus: ...
+    async def runs(self, *, limit: int = 50) -> tuple[RunStatus, ...]: ...
+    async def explain(self, run_id: str) -> Explanation: ...
+    def follow(self, run_id: str) -> AsyncIterator[ExplainedStep]: ...
+    async def stop_run(self, run_id: str) -> RunStatus: ...
+    async def forget(self, conversation_id: str) -> int: ...
+
+
+class ServedAgent(TakesRuns, KeepsRuns, Protocol):
+    """The seam between a face and the agent behind it."""
+
+    @property
+    def declaration(self) -> Declaration: ...
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def status(self) -> AgentStatus: ...
