@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from retunable.agent.guardrails.check import Guardrail
+from retunable.agent.guardrails.judge import check_settings
 from retunable.agent.model import ModelProvider
 from retunable.agent.tools import Tool, as_tool
 from retunable.config.agent_config import AgentConfig, InvalidField, check_field
@@ -50,12 +52,15 @@ def registered_tools(candidates: Iterable[object]) -> dict[str, Tool[..., Any]]:
 def program_constraints(
     constraints: Constraints | None,
     *,
-    tools: Iterable[str],
+    tools: Mapping[str, Tool[..., Any]],
     providers: Mapping[str, ModelProvider],
+    guardrails: Mapping[str, Guardrail],
 ) -> Constraints:
-    """Return what the program allows, with the tools and providers that it really has."""
+    """Return what the program allows, with the tools, providers and checks that it really has."""
+    arguments = {name: tool.argument_names for name, tool in tools.items()}
     return replace(
         constraints or Constraints(),
         registered_tools=tuple(tools),
         registered_providers=tuple(providers),
+        guardrail_reasons=lambda set_: check_settings(set_, guardrails, tools=arguments),
     )

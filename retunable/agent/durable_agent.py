@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from retunable.agent.defaults import default_config, program_constraints, registered_tools
+from retunable.agent.guardrails.function import registered_guardrails
 from retunable.agent.model import ModelProvider
 from retunable.agent.offline_provider import OfflineProvider
 from retunable.agent.openai_provider import OpenAIProvider
 from retunable.agent.pinning import PINS, Pin
 from retunable.agent.records import RunResult
+from retunable.agent.retry import RetryPolicy
 from retunable.agent.run_documents import RunRequest
 from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.started_agent import Program, StartedAgent
@@ -51,12 +53,14 @@ class DurableAgent:
         tool_choice: str | None = None,
         guardrails: Mapping[str, Any] | None = None,
         guardrail_threshold: float = 0.5,
+        guardrail_checks: Iterable[Callable[..., Any]] = (),
         configuration: ConfigSubscription | None = None,
         environment: str = "default",
         constraints: Constraints | None = None,
         providers: Mapping[str, ModelProvider] | None = None,
         pin: Pin = "turn",
         history_tokens: int = 16_000,
+        model_retries: RetryPolicy | None = None,
         persona_log_seconds: float | None = 10.0,
     ) -> None:
         """Declare an agent; the fields of its configuration are its code defaults.
@@ -65,7 +69,9 @@ class DurableAgent:
         default ones, ``openai`` and ``offline``. ``pin`` says whether a run stays on the config
         of its first step (``turn``), takes that of each model call (``call``), or shares one with
         its whole ``conversation``. ``history_tokens`` bounds what a run is told of its
-        conversation's earlier runs, in tokens as estimated from characters.
+        conversation's earlier runs, in tokens as estimated from characters. ``guardrail_checks``
+        are functions that ``guardrails`` may name beside the built-in checks, ``model_retries``
+        says how often a model call that failed is made again.
         ``persona_log_seconds`` is the period of the persona's log line, None for none.
 
         Raises:
@@ -76,6 +82,7 @@ class DurableAgent:
         if history_tokens < 0:
             raise ConfigurationError(f"history_tokens={history_tokens!r} must be 0 or more")
         registered = registered_tools(tools)
+        checks = registered_guardrails(guardrail_checks)
         chosen = _default_providers() if providers is None else dict(providers)
         subscription = configuration or ConfigSubscription()
         self._pin: Pin = pin
@@ -99,7 +106,9 @@ class DurableAgent:
                         "guardrail_threshold": guardrail_threshold,
                     }
                 ),
-                constraints=program_constraints(constraints, tools=registered, providers=chosen),
+                constraints=program_constraints(
+                    constraints, tools=registered, providers=chosen, guardrails=checks
+                ),
                 environment=environment,
                 prefix=subscription.prefix,
                 config_key=subscription.config_key,
@@ -110,6 +119,8 @@ class DurableAgent:
             providers=chosen,
             persona_log_seconds=persona_log_seconds,
             history_tokens=history_tokens,
+            guardrails=checks,
+            model_retries=model_retries,
         )
         self._changes: Callbacks[Snapshot] = Callbacks()
         self._statuses: Callbacks[AgentStatus] = Callbacks()

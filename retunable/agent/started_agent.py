@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.code_defaults import CodeDefaults, Configuration
+from retunable.agent.guardrails.check import Guardrail
+from retunable.agent.guardrails.guard import Guardrails
 from retunable.agent.model import ModelProvider
-from retunable.agent.model_call import ModelCalls, PassAll
+from retunable.agent.model_call import ModelCalls
 from retunable.agent.provider_set import ProviderSet
 from retunable.agent.records import RunResult
+from retunable.agent.retry import RetryPolicy
 from retunable.agent.run_documents import RunRequest
 from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus, agent_status
 from retunable.agent.steps import Steps
+from retunable.agent.threads import ToolThreads
 from retunable.agent.tools import Tool
 from retunable.agent.worker import Host, join_worker, leave_worker
-from retunable.config.agent_config import AgentConfig
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
@@ -51,6 +54,8 @@ class Program:
     providers: Mapping[str, ModelProvider]
     persona_log_seconds: float | None
     history_tokens: int
+    guardrails: Mapping[str, Guardrail]
+    model_retries: RetryPolicy | None
 
 
 class StartedAgent:
@@ -67,7 +72,11 @@ class StartedAgent:
         self._changes = changes
         self._statuses = statuses
         self._configuration = _configuration(program)
-        self._providers = ProviderSet(program.providers, on_refusal=self._refusal_changed)
+        self._providers = ProviderSet(
+            program.providers,
+            on_refusal=self._refusal_changed,
+            retries=program.model_retries,
+        )
         self._told = self.status
         self._run_parts: RunParts | None = None
         self._steps: Steps | None = None
@@ -146,7 +155,6 @@ class StartedAgent:
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
         await self._configuration.start()
-        self._warn_of_guardrails(declaration.defaults)
         # Imported here: the worker's thread has imported the SDK while the store was read.
         from retunable.agent.run_parts import run_parts
 
@@ -164,12 +172,14 @@ class StartedAgent:
         threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
 
     def _new_steps(self, run_parts: RunParts) -> Steps:
-        program = self._program
+        program, threads = self._program, ToolThreads()
+        guard = Guardrails(program.guardrails, threads=threads)
         return Steps(
             _Source(self._configuration),
             constraints=program.declaration.constraints,
-            calls=ModelCalls(self._providers, program.tools, PassAll()),
+            calls=ModelCalls(self._providers, program.tools, guard),
             tools=program.tools,
+            threads=threads,
             kept=run_parts.kept,
             replica=run_parts.replica,
         )
@@ -187,7 +197,6 @@ class StartedAgent:
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
         self._providers.note_refusal(None)
-        self._warn_of_guardrails(new.config)
         self._changes.tell(old, new)
 
     async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
@@ -206,11 +215,6 @@ class StartedAgent:
             if self._configuration.status.state is not Status.NOT_READY:
                 _log.info("%s", persona_line(self._configuration.snapshot))
             await asyncio.sleep(seconds)
-
-    def _warn_of_guardrails(self, config: AgentConfig) -> None:
-        if config.guardrails:
-            name = self._program.declaration.agent
-            _log.warning("Agent %s: guardrails are set, but this version enforces none", name)
 
     def _warm_up(self) -> None:
         self._providers.warm_up()

@@ -82,6 +82,7 @@ class Steps:
         tools: Mapping[str, Tool[..., Any]],
         kept: Kept,
         replica: str,
+        threads: ToolThreads | None = None,
     ) -> None:
         self._source = source
         self._constraints = constraints
@@ -89,7 +90,7 @@ class Steps:
         self._tools = tools
         self._kept = kept
         self._replica = replica
-        self._threads = ToolThreads()
+        self._threads = threads or ToolThreads()
         self._spacing = ResultSpacing()
         self._flights = Flights()
 

@@ -22,6 +22,7 @@ from retunable import (
     Snapshot,
     tool,
 )
+from retunable.agent.retry import RetryPolicy
 from retunable.testing import (
     ModelServer,
     RecordedRequest,
@@ -252,7 +253,7 @@ async def test_a_model_call_that_does_not_work_fails_the_run_with_the_reason(
     make_agent: MakeAgent, model: ModelServer, reply: Reply
 ) -> None:
     model.script(reply)
-    async with make_agent() as agent:
+    async with make_agent(model_retries=RetryPolicy(max_tries=1)) as agent:
         with pytest.raises(RunFailed, match="provider 'openai' failed"):
             await agent.run("?")
         assert agent.status.provider_refusal is None
@@ -365,3 +366,44 @@ async def test_the_log_shows_who_the_agent_is(
     async with make_agent(goal="Find\nout", persona_log_seconds=10):
         await asyncio.sleep(0)
     assert "Current Persona: [Research Assistant] - Find out" in caplog.messages
+
+
+async def test_a_guardrail_set_in_the_store_sends_an_answer_back_to_the_model(
+    make_agent: MakeAgent, model: ModelServer, dapr: RedisStack, prefix: str
+) -> None:
+    model.script(answer("buy ACME now"), answer("I cannot say"))
+    async with make_agent() as agent:
+        dapr.set(prefix + "guardrails", '{"blocked_terms": {"terms": ["acme"]}}')
+        await until_snapshot(agent, lambda snapshot: bool(snapshot.config.guardrails))
+        result = await agent.run("?")
+    assert (result.text, len(result.steps)) == ("I cannot say", 2)
+    assert "blocked_terms" in model.requests[1].messages[-1]["content"]
+
+
+async def test_an_overloaded_model_is_asked_again(
+    make_agent: MakeAgent, model: ModelServer
+) -> None:
+    model.script(refusal(429), refusal(500), answer("at last"))
+    retries = RetryPolicy(first_seconds=0.01, last_seconds=0.01)
+    async with make_agent(model_retries=retries) as agent:
+        result = await agent.run("?")
+    assert (result.text, len(result.steps), len(model.requests)) == ("at last", 1, 3)
+
+
+async def test_an_answer_of_two_megabytes_is_kept_whole(
+    make_agent: MakeAgent, model: ModelServer
+) -> None:
+    model.script(answer("x" * 2_000_000))
+    async with make_agent() as agent:
+        result = await agent.run("?", run_id="large")
+        assert (await agent.run("?", run_id="large")).text == result.text
+    assert len(result.text) == 2_000_000
+
+
+async def test_an_answer_that_the_state_store_does_not_take_fails_the_run(
+    make_agent: MakeAgent, model: ModelServer
+) -> None:
+    model.script(answer("x" * 5_000_000))
+    async with make_agent() as agent:
+        with pytest.raises(RunFailed, match="larger than the state store takes"):
+            await agent.run("?")
