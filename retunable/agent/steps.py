@@ -112,7 +112,7 @@ class Steps:
         if tool is None:
             return {"text": f"The tool {call['name']!r} is no longer here.", "ok": False}
         output = await call_tool(tool, call["arguments"], threads=self._threads)
-        await self._spacing.take_turn(data["run_id"])
+        await self._spacing.take_turn(data["run_id"], data["step"])
         return {"text": output.text, "ok": output.ok}
 
     def _choose(self, asked: Asked, snapshot: Snapshot) -> Chosen:
