@@ -116,7 +116,7 @@ class Steps:
             if not self._is_over(data["run_id"]):
                 raise
         if data["siblings"]:
-            await self._spacing.take_turn(data["run_id"])
+            await self._spacing.take_turn(data["run_id"], data["step"])
         return {"v": FORM}
 
     async def end(self, run_id: str) -> None:

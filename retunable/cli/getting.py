@@ -14,7 +14,7 @@ from retunable.cli.where import Where
 from retunable.config.fields import FIELDS, Field
 from retunable.config.items import Items, Unreadable
 from retunable.errors import RetunableError
-from retunable.release.writer import open_writer
+from retunable.release.opening import open_writer
 from retunable.serve.address import running_agents
 
 

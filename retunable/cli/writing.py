@@ -15,7 +15,8 @@ from retunable.cli.expectation import Applied, Expectation, Rejected
 from retunable.cli.output import Output, shown
 from retunable.cli.target import Target, find_store, find_target
 from retunable.cli.where import Where
-from retunable.release.writer import Change, ConfigurationWriter, Expected, open_writer
+from retunable.release.opening import open_writer
+from retunable.release.writer import Change, ConfigurationWriter, Expected
 from retunable.serve.address import running_agents
 
 NOBODY: Final = "no running agent was found in .retunable/agents of this folder"

@@ -6,6 +6,7 @@ rules across fields, are in ``constraints``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -47,6 +48,7 @@ def _texts(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    _texts(values)
     twice = [name for name in values if values.count(name) > 1]
     if twice:
         raise ValueError(f"must name each tool once, got {twice[0]!r} twice")
@@ -55,6 +57,7 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     check_json(value)
+    _text(json.dumps(value, ensure_ascii=False))
     for name, settings in value.items():
         if not isinstance(settings, dict):
             raise ValueError(

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from retunable.config.agent_config import AgentConfig
-from retunable.config.checksum import checksum
 from retunable.config.declaration import Declaration
 from retunable.config.document import Document, PlainBatch, parse_document
 from retunable.config.envelope import Envelope, Tombstone
@@ -73,7 +72,6 @@ def build(
         agent=declaration.agent,
         environment=declaration.environment,
         config=config,
-        checksum=checksum(config.to_json()),
         **_document_parts(base.document),
         overrides=MappingProxyType(overrides.values),
         provenance=MappingProxyType(_provenance(declaration, base, overrides)),

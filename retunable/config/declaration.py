@@ -9,7 +9,7 @@ from typing import Literal
 
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
-from retunable.config.fields import FIELD_BY_KEY, FIELDS, SECRET_KEY
+from retunable.config.fields import FIELD_BY_KEY, FIELDS, SECRET_KEY, is_secret_name
 from retunable.errors import ConfigurationError
 
 Accept = Literal["anything", "releases"]
@@ -113,7 +113,12 @@ def _document_key(agent: str, config_key: str | None) -> str:
             f"agent name {agent!r} gives the document key {key!r}; "
             "pass config_key= with one made of [A-Za-z0-9._]"
         )
-    if key in FIELD_BY_KEY or key == SECRET_KEY:
+    if is_secret_name(key):
+        raise ConfigurationError(
+            f"the document key {key!r} of agent {agent!r} reads like a secret, which no store "
+            "takes; pass another config_key="
+        )
+    if key in FIELD_BY_KEY:
         raise ConfigurationError(
             f"the document key {key!r} of agent {agent!r} is the store key of a field; "
             "pass another config_key="

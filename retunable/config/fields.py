@@ -54,7 +54,12 @@ _FIELD_BY_ANY_NAME: Final = {**FIELD_BY_KEY, **FIELD_BY_NAME}
 SECRET_KEY: Final = "llm_api_key"  # noqa: S105 - a key's name, not a secret
 """The one secret key that is watched, so that whoever sets it is told where it belongs."""
 
-_SECRET_NAME = re.compile(r"(?:^|_)(?:api_?key|secret|password|passwd|access_token|auth_token)$")
+# The same words as in sql/configuration.sql, which refuses them before anything records them.
+_SECRET_NAME = re.compile(
+    r"(?:^|[^a-z0-9])(?:api_?key|access_?key|secret_?key|private_?key|secret|password|passwd"
+    r"|passphrase|token|credentials?)$"
+)
+_CAMEL = re.compile(r"([a-z0-9])([A-Z])")
 
 
 class FieldTextError(ValueError):
@@ -81,7 +86,8 @@ def nearest_field(name: str) -> str | None:
 
 def is_secret_name(name: str) -> bool:
     """Tell whether a field or key of this name would hold a secret."""
-    return _SECRET_NAME.search(normalise_name(name).rsplit("/", 1)[-1]) is not None
+    last = _CAMEL.sub(r"\1_\2", name.rsplit("/", 1)[-1])
+    return _SECRET_NAME.search(normalise_name(last)) is not None
 
 
 def parse_field_text(field: Field, text: str) -> object:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
 from retunable.config.agent_config import AgentConfig
+from retunable.config.checksum import checksum
 from retunable.config.document import DocumentKind
 from retunable.config.envelope import Variant
 from retunable.config.rejection import Rejection
@@ -29,20 +31,19 @@ class Provenance:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """One frozen view of the store's items, validated and layered.
 
-    ``config`` is what a caller without user or conversation gets, ``checksum`` its effective
-    checksum. ``version``, ``version_checksum`` and ``generation`` come from an active release
-    envelope. ``lost`` names store keys whose item is gone and whose last value is kept.
-    ``whole`` is False where one poisoned value kept the store from being read in one piece.
+    ``config`` is what a caller without user or conversation gets. ``version``,
+    ``version_checksum`` and ``generation`` come from an active release envelope. ``lost`` names
+    store keys whose item is gone and whose last value is kept. ``whole`` is False where one
+    poisoned value kept the store from being read in one piece.
     """
 
     agent: str
     environment: str
     config: AgentConfig
-    checksum: str
     document: DocumentKind = "none"
     generation: int | None = None
     stable: Variant | None = None
@@ -55,6 +56,11 @@ class Snapshot:
     not_honoured: tuple[str, ...] = ()
     whole: bool = True
     revision: int = 0
+
+    @cached_property
+    def checksum(self) -> str:
+        """The effective checksum of ``config``; reckoned when first asked for, not at a swap."""
+        return checksum(self.config.to_json())
 
     @property
     def version(self) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from retunable.live.snapshot_cell import SnapshotCell
 from retunable.live.store import ConfigurationStore, StoreDescription, StoreFailure
 from retunable.live.subscription import ConfigSubscription
 from retunable.live.supervision import SupervisedTask
+from retunable.live.targets import claimed
 from retunable.live.watcher import Watcher
 
 logger = logging.getLogger("retunable")
@@ -46,6 +48,7 @@ class LiveConfiguration:
         self._cell: Final = SnapshotCell(declaration, subscription)
         self._watcher: Watcher | None = None
         self._task: SupervisedTask | None = None
+        self._target: Final = ExitStack()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -91,11 +94,13 @@ class LiveConfiguration:
         watching goes on.
 
         Raises:
+            ConfigurationError: another agent of this process reads the same keys.
             StoreFailure: the sidecar did not answer within its deadline.
         """
         if self._watcher is not None:
             return
         timings = self._subscription.timings
+        self._claim()
         self._cell.board.clock = asyncio.get_running_loop().time
         self._watcher = Watcher(
             self._declaration.keys, self._cell, store=self._store, timings=timings
@@ -126,6 +131,13 @@ class LiveConfiguration:
             await self._cell.memory.flush(within_seconds=_FLUSH_SECONDS)
         self._cell.changes.cancel()
         self._cell.board.callbacks.cancel()
+        self._target.close()
+
+    def _claim(self) -> None:
+        declaration = self._declaration
+        target = (self._store.address, declaration.prefix)
+        agent, environment = declaration.agent, declaration.environment
+        self._target.enter_context(claimed(target, agent=agent, environment=environment))
 
     async def _wait_for_sidecar(self, watcher: Watcher) -> StoreDescription:
         timings = self._subscription.timings
@@ -136,7 +148,8 @@ class LiveConfiguration:
             try:
                 return await watcher.describe()
             except StoreFailure as failure:
-                if loop.time() + pause_seconds > give_up_at:
+                stopped = self._watcher is not watcher
+                if stopped or loop.time() + pause_seconds > give_up_at:
                     raise
                 logger.info("waiting for the sidecar: %s", failure.detail)
             await asyncio.sleep(pause_seconds)

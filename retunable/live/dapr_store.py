@@ -7,6 +7,7 @@ daprd's own text goes on as the detail.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -165,4 +166,6 @@ def failure_kind(code: grpc.StatusCode, details: str) -> FailureKind:
 
 
 def _text(error: grpc.aio.AioRpcError) -> str:
-    return f"{error.code().name}: {error.details()}"
+    # daprd repeats every key that was asked for.
+    details = re.sub(r"\[[^\]]{40,}\]", "[…]", error.details() or "")
+    return f"{error.code().name}: {details}"

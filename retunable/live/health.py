@@ -71,6 +71,7 @@ class Health:
     source: Source = Source.NOWHERE
     last_read_at: float | None = None
     failure: FailureKind | None = None
+    unsettled: bool = False
     detail: str = ""
     lost: tuple[str, ...] = ()
     dead_task: str | None = None
@@ -117,7 +118,7 @@ def advance(health: Health, event: Event) -> Health:
         case ReadSucceeded(at, lost):
             return Health(Source.STORE, at, lost=lost, dead_task=health.dead_task)
         case ReadFailed(failure, detail):
-            return replace(health, failure=failure, detail=detail)
+            return replace(health, failure=failure, unsettled=failure is None, detail=detail)
         case TaskDied(name):
             return replace(health, dead_task=name)
         case _:
@@ -148,7 +149,9 @@ def _judge_read(
     health: Health, age_seconds: float, stale_after_seconds: float
 ) -> tuple[Status, Reason | None, str]:
     if age_seconds >= stale_after_seconds:
-        return Status.STALE, _reason(health, Reason.UNSETTLED), health.detail
+        # No failure yet means that a read has been waiting all the time.
+        otherwise = Reason.UNSETTLED if health.unsettled else Reason.UNREACHABLE
+        return Status.STALE, _reason(health, otherwise), health.detail
     if health.lost:
         return Status.STALE, Reason.LOST, f"gone from the store and kept: {', '.join(health.lost)}"
     return Status.READY, None, health.detail

@@ -111,9 +111,14 @@ class Hub:
             self._know(confirmed(self.health))
         if self._reads_failed:
             self._reads_failed = False
-            if self.generation and self.health.state is not StreamState.POLLING:
-                self._want(Cause.READS_BACK)
+            self._renew()
         self._wake.set()
+
+    def _renew(self) -> None:
+        # A LISTEN that died with its server, flags that a Redis lost: silent for ever.
+        polling = self.health.state is StreamState.POLLING
+        if self.generation and not polling and self._timings.renew_after_failed_reads:
+            self._want(Cause.READS_BACK)
 
     def read_failed(self, generation: int, detail: str) -> None:
         """A read failed: a subscription made just before is worth nothing."""

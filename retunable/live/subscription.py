@@ -20,6 +20,7 @@ class Timings:
     second_get_seconds: float = 0.5
     verify_seconds: float = 0.05
     announce_grace_seconds: float = 2.0
+    renew_after_failed_reads: bool = True
     fruitless_replacements: int = 2
     stream_retry_seconds: float = 60.0
     absent_key_seconds: float = 30.0

@@ -1,4 +1,4 @@
-"""The seam to a configuration store that can be written, and which writer a URL asks for.
+"""The seam to a configuration store that can be written.
 
 A write is atomic: all of its keys or none. What may be written is decided by the caller.
 """
@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from retunable.config.items import Item, Items, StoreKind, Unreadable
-from retunable.release.store_url import StoreURL
 
 Change = str | None
 """The new text of one item; None deletes it."""
@@ -47,18 +46,3 @@ class ConfigurationWriter(Protocol):
     def close(self) -> None:
         """Let the connection go."""
         ...
-
-
-def open_writer(url: StoreURL) -> ConfigurationWriter:
-    """Connect to the store of a URL.
-
-    Raises:
-        StoreWriteError: the store is away, refuses us, or cannot be used.
-    """
-    if url.kind == "postgresql":
-        from retunable.release.postgres_writer import PostgresWriter  # psycopg, where it is needed
-
-        return PostgresWriter(url)
-    from retunable.release.redis_writer import RedisWriter  # redis, where it is needed
-
-    return RedisWriter(url)

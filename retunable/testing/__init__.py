@@ -1,5 +1,6 @@
 """Fakes that users get too: real code, not mocks."""
 
+from retunable.testing.fake_store import FakeStore
 from retunable.testing.model_server import (
     ModelServer,
     RecordedRequest,
@@ -11,6 +12,7 @@ from retunable.testing.model_server import (
 )
 
 __all__ = [
+    "FakeStore",
     "ModelServer",
     "RecordedRequest",
     "Reply",

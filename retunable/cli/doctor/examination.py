@@ -24,10 +24,10 @@ from retunable.cli.where import Where
 from retunable.config.fields import SECRET_KEY
 from retunable.errors import RetunableError
 from retunable.release.components import DEFAULT_COMPONENT, Resources, read_resources
+from retunable.release.opening import open_writer
 from retunable.release.postgres_writer import PostgresWriter
 from retunable.release.redis_writer import RedisWriter
 from retunable.release.store_url import StoreURL
-from retunable.release.writer import open_writer
 from retunable.serve.address import AgentRecord, running_agents
 
 MARKS: Final = {Severity.OK: "ok     ", Severity.WARNING: "warning", Severity.ERROR: "error  "}

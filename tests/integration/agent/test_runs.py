@@ -305,7 +305,11 @@ async def test_a_stop_does_not_wait_for_a_tool_that_hangs(
 async def test_two_agents_of_one_process_answer_as_themselves(
     make_agent: MakeAgent, model: ModelServer
 ) -> None:
-    async with make_agent(role="First") as first, make_agent(role="Second") as second:
+    own = ConfigSubscription(prefix="second/", last_good_dir=None)
+    async with (
+        make_agent(role="First") as first,
+        make_agent(role="Second", configuration=own) as second,
+    ):
         await asyncio.gather(first.run("1"), second.run("2"))
     told = {request.messages[-1]["content"]: request.system_prompt for request in model.requests}
     assert told == {"1": "You are First.", "2": "You are Second."}

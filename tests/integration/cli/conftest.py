@@ -12,8 +12,9 @@ import pytest
 from dev.postgres import PostgresServer
 from dev.redis import RedisServer
 from retunable.cli import main
+from retunable.release.opening import open_writer
 from retunable.release.store_url import StoreURL
-from retunable.release.writer import ConfigurationWriter, open_writer
+from retunable.release.writer import ConfigurationWriter
 
 CHECKOUT = Path(__file__).parents[3]
 DOCUMENTED_TABLE = CHECKOUT / "dev" / "documented_table.sql"

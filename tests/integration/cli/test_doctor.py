@@ -11,8 +11,8 @@ from dev.processes import wait_until
 from dev.redis import RedisServer
 from dev.stack import RedisStack
 from retunable.config.items import Item
+from retunable.release.opening import open_writer
 from retunable.release.store_url import StoreURL
-from retunable.release.writer import open_writer
 from tests.integration.cli.conftest import Ended, Retune
 from tests.integration.cli.live_agent import FRESH, FollowingAgent, a_declaration, served
 from tests.unit.serve.standin import StandInAgent

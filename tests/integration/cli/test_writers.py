@@ -8,8 +8,9 @@ from dev.postgres import PostgresServer
 from dev.redis import RedisServer
 from retunable.config.items import Item, Unreadable
 from retunable.errors import StoreWriteError
+from retunable.release.opening import open_writer
 from retunable.release.store_url import StoreURL
-from retunable.release.writer import ConfigurationWriter, open_writer
+from retunable.release.writer import ConfigurationWriter
 
 TEXTS = [
     "Zoë says 你好",

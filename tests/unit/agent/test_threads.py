@@ -52,16 +52,18 @@ async def test_no_more_tools_run_at_once_than_allowed() -> None:
     assert most == 2
 
 
-async def test_results_of_one_run_are_kept_apart_and_those_of_others_are_not() -> None:
+async def test_results_of_one_step_are_kept_apart_and_those_of_others_are_not() -> None:
     spacing = ResultSpacing()
     loop = asyncio.get_running_loop()
-    came: dict[str, list[float]] = {"a": [], "b": []}
+    came: dict[tuple[str, int], list[float]] = {("a", 1): [], ("a", 2): [], ("b", 1): []}
 
-    async def pass_through(run: str) -> None:
-        await spacing.take_turn(run)
-        came[run].append(loop.time())
+    async def pass_through(run: str, step: int) -> None:
+        await spacing.take_turn(run, step)
+        came[run, step].append(loop.time())
 
-    await asyncio.gather(*(pass_through(run) for run in ("a", "a", "a", "b")))
-    gaps = [later - earlier for earlier, later in zip(came["a"], came["a"][1:], strict=False)]
-    assert min(gaps) > APART_SECONDS * 0.9
-    assert came["b"][0] < came["a"][1]
+    steps = (("a", 1), ("a", 1), ("a", 1), ("a", 2), ("b", 1))
+    await asyncio.gather(*(pass_through(run, step) for run, step in steps))
+    first, second, third = came["a", 1]
+    assert min(second - first, third - second) > APART_SECONDS * 0.9
+    assert came["a", 2][0] < second
+    assert came["b", 1][0] < second

@@ -33,6 +33,7 @@ def test_the_document_key_follows_from_the_name(name: str, key: str) -> None:
         ("", {}, "config_key="),
         ("tools", {}, "is the store key of a field"),
         ("Agent Role", {}, "is the store key of a field"),
+        ("Access Token", {}, "reads like a secret"),
         ("a", {"config_key": "with space"}, "config_key="),
         ("a", {"prefix": "support"}, "end with '/'"),
         ("a", {"prefix": "sup-port/"}, "end with '/'"),

@@ -33,6 +33,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("a typing mistake", {"max_iteration": 3}, "unknown_field", "'max_iterations'"),
     ("an unknown field", {"zzz": 3}, "unknown_field", "'zzz' is not a field"),
     ("a secret", {"llm_api_key": "sk-1"}, "secret", "(4 characters)"),
+    ("a secret in camel case", {"openaiApiKey": "sk-1"}, "secret", "(4 characters)"),
     ("a text for a number", {"max_iterations": "20"}, "invalid_value", "valid integer"),
     ("a bool for a number", {"max_iterations": True}, "invalid_value", "valid integer"),
     ("null where a value is needed", {"max_iterations": None}, "invalid_value", "valid integer"),

@@ -56,6 +56,7 @@ INVALID = [
     ("tools", '["rm"]', "constraint", "'rm', which this program has not registered"),
     ("tool_choice", "rm", "combination", "not among the allowed tools"),
     ("guardrails", "[]", "invalid_value", "JSON object"),
+    ("guardrails", '{"a": {"b": "%s"}}' % ("x" * 262_144), "invalid_value", "at most 262144"),
     ("guardrails", '{"length": 3}', "invalid_value", "map each check to a JSON object"),
     ("guardrails", '{"a": {}, "a": {}}', "invalid_value", "stands twice"),
     ("guardrails", '{"a": {"n": NaN}}', "invalid_value", "NaN is not JSON"),

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from retunable.config.agent_config import AgentConfig
@@ -82,6 +83,8 @@ def assert_sound(result: Built) -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @settings(max_examples=HOSTILE_EXAMPLES, deadline=None)
 @given(hostile_stores, st.sampled_from(["redis", "postgresql", "other"]))
 def test_no_store_raises_and_what_runs_is_valid(store: dict[str, Any], kind: Any) -> None:

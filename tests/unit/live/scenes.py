@@ -79,3 +79,7 @@ def role(live: LiveConfiguration) -> str | None:
 
 def is_ready(live: LiveConfiguration) -> bool:
     return live.status.state is Status.READY
+
+
+def stream(live: LiveConfiguration) -> StreamState:
+    return live.status.stream

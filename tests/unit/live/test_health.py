@@ -66,9 +66,7 @@ def test_status_follows_from_events(
         (None, Reason.UNSETTLED),
     ],
 )
-def test_three_missed_reconciles_make_it_stale(
-    failure: FailureKind | None, reason: Reason
-) -> None:
+def test_three_missed_reconciles_make_it_stale(failure: FailureKind | None, reason: Reason) -> None:
     events = (ReadSucceeded(100), ReadFailed(failure, ""))
     assert after(*events, now=108.9) == (Status.READY, None)
     assert after(*events, now=109.0) == (Status.STALE, reason)
@@ -82,3 +80,7 @@ def test_an_unreachable_store_matters_more_than_what_was_lost_in_it() -> None:
 def test_a_good_read_forgets_the_failure() -> None:
     health = advance(advance(Health(), DOWN), ReadSucceeded(5))
     assert judge(health, now=6, stale_after_seconds=9) == (Status.READY, None, "")
+
+
+def test_a_read_that_waits_for_ever_makes_it_stale_too() -> None:
+    assert after(ReadSucceeded(100), now=109) == (Status.STALE, Reason.UNREACHABLE)

@@ -163,6 +163,30 @@ async def test_a_sidecar_that_comes_late_is_waited_for() -> None:
 
 
 @in_virtual_time
+async def test_a_start_that_is_stopped_does_not_wait_any_longer() -> None:
+    store = FakeStore()
+    store.fail_reads(FailureKind.SIDECAR_UNREACHABLE)
+    live = live_on(store)
+    starting = asyncio.create_task(live.start())
+    await asyncio.sleep(5)
+    await live.stop()
+    with pytest.raises(StoreFailure):
+        await starting
+    assert asyncio.get_running_loop().time() < 7
+
+
+@in_virtual_time
+async def test_what_was_stopped_can_be_started_again() -> None:
+    store = FakeStore({"agent_role": "Old"})
+    live = live_on(store)
+    for value in ("New", "Newer"):
+        await live.start()
+        store.set("agent_role", value)
+        await until(lambda value=value: role(live) == value)  # type: ignore[misc]
+        await live.stop()
+
+
+@in_virtual_time
 async def test_a_store_that_comes_back_empty_is_a_loss_and_everything_stays() -> None:
     store = FakeStore({"agent_role": "Stored", "agent_goal": "Stored"})
     async with settled(store) as live:

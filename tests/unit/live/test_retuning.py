@@ -236,7 +236,7 @@ async def test_stop_leaves_no_task_behind() -> None:
     async with settled(store) as live:
         store.set("agent_role", "New")
         await until(lambda: role(live) == "New")
-    left = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left
     assert store.closed
     assert role(live) == "New"

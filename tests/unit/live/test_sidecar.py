@@ -34,7 +34,7 @@ def test_the_endpoint_is_read_as_the_sdk_reads_it(
 
 
 def test_an_endpoint_that_is_none_says_how_to_write_one() -> None:
-    with pytest.raises(ConfigurationError, match="DAPR_GRPC_ENDPOINT.*tls=true"):
+    with pytest.raises(ConfigurationError, match=r"DAPR_GRPC_ENDPOINT.*tls=true"):
         endpoint_from_environment({"DAPR_GRPC_ENDPOINT": "ftp://daprd:1"})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from retunable.live import FailureKind, LiveConfiguration, StreamState, Timings
 from retunable.testing.fake_store import FakeStore
-from tests.unit.live.scenes import declaration, live_on, role, settled
+from tests.unit.live.scenes import declaration, live_on, role, settled, stream
 from tests.unit.live.virtual_time import in_virtual_time, until
 
 
@@ -44,10 +44,10 @@ async def test_a_silent_stream_is_replaced_and_proven_by_the_next_hint() -> None
         store.go_silent()
         await write(store, live, "New")
         assert await until(lambda: live.status.replacements == 1) <= 2.1
-        assert live.status.stream is StreamState.SUSPECT
+        assert stream(live) is StreamState.SUSPECT
         assert live.status.last_replacement_cause == "a change was not announced: agent_role"
         assert await write(store, live, "Newer") < 0.1
-        assert live.status.stream is StreamState.LIVE
+        assert stream(live) is StreamState.LIVE
 
 
 @in_virtual_time
@@ -97,7 +97,7 @@ async def test_after_two_fruitless_replacements_it_polls_and_says_so(
         for turn in range(3):
             await write(store, live, f"New {turn}")
             await asyncio.sleep(5)
-        assert live.status.stream is StreamState.POLLING
+        assert stream(live) is StreamState.POLLING
         assert live.status.replacements == 2
         assert "the configuration stream is polling" in caplog.messages
 
@@ -119,7 +119,7 @@ async def test_polling_tries_a_stream_every_minute() -> None:
         before = len(store.subscriptions)
         await asyncio.sleep(181)
         assert len(store.subscriptions) == before + 3
-        assert live.status.stream is StreamState.POLLING
+        assert stream(live) is StreamState.POLLING
         assert len(store.open_streams) == 1
 
 
@@ -129,7 +129,7 @@ async def test_polling_ends_when_a_stream_speaks_again() -> None:
     async with polling(store) as live:
         store.hear_again()
         await write(store, live, "Announced")
-        assert live.status.stream is StreamState.LIVE
+        assert stream(live) is StreamState.LIVE
 
 
 @in_virtual_time
@@ -194,6 +194,19 @@ async def test_reads_that_failed_and_work_again_bring_a_fresh_stream() -> None:
         assert live.status.last_replacement_cause == "reads failed and work again"
         await asyncio.sleep(1)
         assert await write(store, live, "New") < 0.1
+
+
+@in_virtual_time
+async def test_without_the_fresh_stream_the_next_write_waits_for_the_reconcile_read() -> None:
+    store = FakeStore({"agent_role": "Old"})
+    async with settled(store, timings=Timings(renew_after_failed_reads=False)) as live:
+        store.fail_reads(FailureKind.STORE_UNREACHABLE)
+        await asyncio.sleep(5)
+        store.go_silent()
+        store.mend()
+        await asyncio.sleep(2)
+        assert live.status.replacements == 0
+        assert await write(store, live, "New") > 0.5
 
 
 @in_virtual_time
@@ -290,7 +303,7 @@ class polling:  # noqa: N801 - reads as a function
         for turn in range(3):
             await write(self._store, live, f"Silent {turn}")
             await asyncio.sleep(5)
-        assert live.status.stream is StreamState.POLLING
+        assert stream(live) is StreamState.POLLING
         return live
 
     async def __aexit__(self, *error: object) -> None:

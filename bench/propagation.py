@@ -1,0 +1,67 @@
+"""A write to the store → the snapshot is swapped, on Redis and on PostgreSQL with our table.
+
+The floor is a bare subscription in the same process: write → its handler has the message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bench.rig import Subject, environment
+from bench.series import Comparison, Outcome, Series
+from dev.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+# The document last: it would be missed if it went, and a key that goes uncovers it.
+CASES: Final = ("field key", "document")
+MOST_TIMES_FLOOR: Final = {
+    ("redis", "document"): 3.0,
+    ("redis", "field key"): 6.0,
+    ("postgresql", "document"): 3.0,
+    ("postgresql", "field key"): 3.0,
+}
+MOST_P99_MILLISECONDS: Final = 15.0
+MILLISECOND: Final = 0.001
+CASE_SECONDS: Final = 300.0
+
+
+def measure(directory: Path, *, quick: bool) -> Outcome:
+    """Write at least 500 times for each of the two, in turn, to each store."""
+    writes = 50 if quick else 600
+    comparisons: list[Comparison] = []
+    remarks: list[str] = []
+    for stack in (Stack.redis(directory / "redis"), Stack.postgres(directory / "postgresql")):
+        with stack:
+            arguments = (str(writes), *CASES)
+            subject = Subject(
+                "bench.subjects.retuned",
+                stack.directory / "subject",
+                environment(stack.environment),
+                *arguments,
+            )
+            with subject:
+                comparisons += _compare(stack.backend, subject)
+                end = subject.told()
+        remarks.append(f"{stack.backend}: ours ended {end['state']}, its stream {end['stream']}")
+    return Outcome(comparisons=tuple(comparisons), remarks=tuple(remarks))
+
+
+def _compare(backend: str, subject: Subject) -> Iterator[Comparison]:
+    for case in CASES:
+        seconds = subject.told(within_seconds=CASE_SECONDS)
+        yield Comparison(
+            measure="propagation",
+            quantity=f"{backend}, {case}: write → swapped",
+            unit="ms",
+            floor=_milliseconds(seconds["floor"]),
+            ours=_milliseconds(seconds["ours"]),
+            most_times_floor=MOST_TIMES_FLOOR[backend, case],
+            most_p99=MOST_P99_MILLISECONDS,
+        )
+
+
+def _milliseconds(seconds: Iterable[float]) -> Series:
+    return Series(tuple(value / MILLISECOND for value in seconds))

@@ -1,0 +1,21 @@
+"""Which writer the URL of a configuration store asks for."""
+
+from __future__ import annotations
+
+from retunable.release.store_url import StoreURL
+from retunable.release.writer import ConfigurationWriter
+
+
+def open_writer(url: StoreURL) -> ConfigurationWriter:
+    """Connect to the store of a URL.
+
+    Raises:
+        StoreWriteError: the store is away, refuses us, or cannot be used.
+    """
+    if url.kind == "postgresql":
+        from retunable.release.postgres_writer import PostgresWriter  # psycopg, where it is needed
+
+        return PostgresWriter(url)
+    from retunable.release.redis_writer import RedisWriter  # redis, where it is needed
+
+    return RedisWriter(url)

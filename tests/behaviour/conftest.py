@@ -1,0 +1,140 @@
+"""The backends of the suite, and a lab on one of them for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.behaviour.backend import Backend, BackendName, Fault
+from tests.behaviour.lab import Lab
+from tests.behaviour.measured import show_measured
+from tests.behaviour.outages import SCENARIOS, Outages
+from tests.behaviour.postgres_backend import PostgresBackend
+from tests.behaviour.redis_backend import RedisBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.behaviour.agent_process import AgentProcess
+
+BACKENDS: dict[BackendName, type[Backend]] = {
+    "redis": RedisBackend,
+    "postgresql": PostgresBackend,
+}
+PROGRAM_FIXTURE = {"redis": "redis_program", "postgresql": "postgres_program"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on every backend, and a test of a fault on those that can have it."""
+    if "fault" in metafunc.fixturenames:
+        metafunc.parametrize(
+            ("backend_type", "fault"), _faults(), indirect=["backend_type"], scope="session"
+        )
+    elif "backend_type" in metafunc.fixturenames:
+        metafunc.parametrize("backend_type", _backends(), indirect=True, scope="session")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With `--dist loadgroup` a backend is a group: each has a worker of its own."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.behaviour.scheduling import ByBackend
+
+    return ByBackend(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    show_measured(terminalreporter)
+
+
+def _backends() -> list[object]:
+    return [pytest.param(name, marks=getattr(pytest.mark, name), id=name) for name in BACKENDS]
+
+
+def _faults() -> list[object]:
+    return [
+        pytest.param(name, fault, marks=getattr(pytest.mark, name), id=f"{name}-{fault.value}")
+        for name, backend in BACKENDS.items()
+        for fault in Fault
+        if fault in backend.faults
+    ]
+
+
+@pytest.fixture(scope="session")
+def backend_type(request: pytest.FixtureRequest) -> type[Backend]:
+    """The backend of this test, which must be there: skipped loudly where it is not.
+
+    Its long outages begin with its first test, to run beside all others.
+    """
+    name: BackendName = request.param
+    request.getfixturevalue("dapr_binaries")
+    request.getfixturevalue(PROGRAM_FIXTURE[name])
+    for scenario in _scenarios_asked_for(request.session.items, name):
+        request.getfixturevalue("outages").begin(scenario, BACKENDS[name])
+    return BACKENDS[name]
+
+
+def _scenarios_asked_for(items: Sequence[pytest.Item], backend: BackendName) -> set[str]:
+    return {
+        scenario
+        for item in items
+        if backend in item.keywords
+        for scenario in set(SCENARIOS).intersection(getattr(item, "fixturenames", ()))
+    }
+
+
+@pytest.fixture(scope="session")
+def outages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outages]:
+    """Outages that take a minute each."""
+    under_way = Outages(tmp_path_factory.mktemp("outages"))
+    yield under_way
+    under_way.close()
+
+
+@pytest.fixture(scope="module")
+def shared_backend(
+    backend_type: type[Backend], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend]:
+    """A backend that outlives one test, for tests that do it no harm."""
+    directory = tmp_path_factory.mktemp("backend")
+    with backend_type.create(directory, separate_state=True) as running:
+        yield running
+
+
+@pytest.fixture
+def lab(shared_backend: Backend, tmp_path: Path) -> Iterator[Lab]:
+    """A lab on an empty store; no agent yet."""
+    with Lab(shared_backend, tmp_path) as running:
+        yield running
+    shared_backend.wipe()
+
+
+@pytest.fixture
+def own_lab(backend_type: type[Backend], tmp_path: Path) -> Iterator[Lab]:
+    """A lab on a backend of its own, which may be broken."""
+    with (
+        backend_type.create(tmp_path / "backend", separate_state=True) as backend,
+        Lab(backend, tmp_path) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def plain_lab(backend_type: type[Backend], tmp_path: Path) -> Iterator[Lab]:
+    """A lab on a store that is set up as Dapr's documentation does."""
+    with (
+        backend_type.create(tmp_path / "backend", separate_state=True, plain=True) as backend,
+        Lab(backend, tmp_path) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def agent(lab: Lab) -> AgentProcess:
+    """The agent under test with the defaults of the library, READY and listening."""
+    started = lab.start_agent()
+    started.wait_live()
+    return started

@@ -1,0 +1,54 @@
+"""One backend, one model server and the agents started on them: what a test works in."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from retunable.testing import ModelServer, answer
+from tests.behaviour.agent_process import AgentProcess
+from tests.behaviour.agent_settings import AgentSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.behaviour.backend import Backend
+
+ANSWER = "An answer."
+
+
+class Lab:
+    """A context manager on a running backend: the model runs inside, agents end with it."""
+
+    def __init__(self, backend: Backend, folder: Path) -> None:
+        self.backend = backend
+        self.folder = folder
+        self.model = ModelServer(default=answer(ANSWER))
+        self._undo = ExitStack()
+
+    def start_agent(self, settings: AgentSettings | None = None) -> AgentProcess:
+        """Start the agent's program and wait until it serves; stopped with the lab."""
+        agent = self.begin_agent(settings)
+        agent.wait_serving()
+        return agent
+
+    def begin_agent(self, settings: AgentSettings | None = None) -> AgentProcess:
+        """Start the agent's program without waiting."""
+        agent = AgentProcess(
+            self.folder / "agent",
+            environment={**self.backend.environment, "OPENAI_BASE_URL": self.model.url},
+            settings=settings or AgentSettings(),
+        )
+        self._undo.callback(agent.stop)
+        return agent
+
+    def told(self) -> str:
+        """Return the system prompt that the model server last received."""
+        return self.model.requests[-1].system_prompt
+
+    def __enter__(self) -> Self:
+        self._undo.enter_context(self.model)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._undo.close()

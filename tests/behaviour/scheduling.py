@@ -1,0 +1,12 @@
+"""How workers share the suite: one backend each, so that its outages run beside its other tests."""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+
+class ByBackend(LoadScopeScheduling):  # type: ignore[misc]
+    """Everything of one backend goes to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "postgresql" if "[postgresql" in nodeid else "redis"
