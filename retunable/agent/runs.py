@@ -42,14 +42,18 @@ from retunable.errors import (
     Unavailable,
 )
 
-SETTLE_SECONDS: Final = 5.0
-"""How long a run waits for a part that a sidecar connects just after its own start (1.5 s seen)."""
+SETTLE_SECONDS: Final = 8.0
+"""How long a run waits for a part that a sidecar connects just after its own start (1.5 s seen).
+
+A worker that came back within milliseconds of the last one's leaving waits 2 s and more for daprd to
+let go of its actors (in-flight lock claims).
+"""
 WAIT_SECONDS: Final = 10.0
 """One wait; after it the question is put again, for a hung sidecar never answers the first."""
 RETRY_SECONDS: Final = 0.2
 SETTLE_STOP_SECONDS: Final = 1.0
 SETTLED_AT_ONCE: Final = 50
-DOUBTS: Final = 15
+DOUBTS: Final = 5
 ASIDE_SECONDS: Final = 0.1
 """How long only this process is listened to before the sidecar is asked: most runs end sooner."""
 
@@ -299,7 +303,8 @@ class Runs:
             case Progress.FAILED:
                 raise _failed(run_id, failure or "its workflow failed")
             case _ if next(doubts) < DOUBTS:
-                # A workflow that was just started again is still said to be over.
+                # It closed behind a run that is taken up again, or is not said to be started yet.
+                await self._start(memory.begun, math.inf)
                 await asyncio.sleep(RETRY_SECONDS)
             case _:
                 raise _failed(run_id, "nothing is kept of it (was its state store emptied?)")
