@@ -205,7 +205,7 @@ class Ended:
         return cls(**record, state=state, text=content.get("text"), reason=content.get("reason"))
 
 
-_NONE: Final = (None, [])
+_NONE: Final[tuple[Any, ...]] = (None, [])
 
 
 def is_forgotten(data: Mapping[str, Any]) -> bool:
