@@ -26,14 +26,14 @@ class StepRecord:
     replica: str
     revision: int
     effective_checksum: str
-    version: int | None
-    version_checksum: str | None
-    generation: int | None
+    version: int | None = None
+    version_checksum: str | None = None
+    generation: int | None = None
     variant: str
     flags: tuple[str, ...] = ()
-    override_keys: tuple[str, ...]
+    override_keys: tuple[str, ...] = ()
     provider: str
-    model: str | None
+    model: str | None = None
     system_prompt_checksum: str
     tools_checksum: str
     package: str

@@ -49,8 +49,9 @@ class RunBook:
     async def at_step(self, run_id: str, step: int) -> RunMemory | None:
         """Return a run with all that stands up to this step, itself included; None if unknown.
 
-        What comes before is read only where this process did not see it. The step itself and the
-        run's end are always asked for: another replica may have recorded them.
+        What comes before is read only where this process did not see it. The step itself is
+        always asked for: another replica may have recorded it. The end is not: whoever records
+        that elsewhere ends the workflow too.
         """
         memory = self._memories.get(run_id)
         if memory is None or not memory.knows_all_before(step):
@@ -58,7 +59,7 @@ class RunBook:
         if memory.untouched:
             memory.untouched = False
             return memory
-        await self._read_steps(memory, [step])
+        await self._read_step(memory, step)
         return memory
 
     async def with_call(self, run_id: str, step: int, index: int) -> RunMemory | None:
@@ -185,6 +186,14 @@ class RunBook:
                     return
             elif await self._store.save(key, value, etag=stands.etag):
                 return
+
+    async def _read_step(self, memory: RunMemory, number: int) -> None:
+        if number in memory.steps:
+            return
+        key = self._keys.step(memory.begun.run_id, number)
+        stands = (await self._store.get_many([key])).get(key)
+        if stands is not None:
+            memory.steps[number] = Step.from_json(_not_taken(stands.value, memory.begun.run_id))
 
     async def _read_all_steps(self, memory: RunMemory) -> None:
         first = 1

@@ -21,6 +21,7 @@ from retunable.agent.run_book import RunBook
 from retunable.agent.run_documents import Begun, Ended, RunRequest
 from retunable.agent.run_index import RunIndex
 from retunable.agent.run_memory import RunMemory
+from retunable.agent.run_status import status_of, tokens_of
 from retunable.agent.run_views import RunState, RunStatus
 from retunable.agent.sidecar_link import SidecarLink
 from retunable.agent.state_store import TooLarge
@@ -42,14 +43,18 @@ from retunable.errors import (
     Unavailable,
 )
 
-SETTLE_SECONDS: Final = 5.0
-"""How long a run waits for a part that a sidecar connects just after its own start (1.5 s seen)."""
+SETTLE_SECONDS: Final = 8.0
+"""How long a run waits for a part that a sidecar connects just after its own start (1.5 s seen).
+
+A worker that came back within milliseconds of the last one's leaving waits 2 s and more for daprd to
+let go of its actors (in-flight lock claims).
+"""
 WAIT_SECONDS: Final = 10.0
 """One wait; after it the question is put again, for a hung sidecar never answers the first."""
 RETRY_SECONDS: Final = 0.2
 SETTLE_STOP_SECONDS: Final = 1.0
 SETTLED_AT_ONCE: Final = 50
-DOUBTS: Final = 15
+DOUBTS: Final = 5
 ASIDE_SECONDS: Final = 0.1
 """How long only this process is listened to before the sidecar is asked: most runs end sooner."""
 
@@ -92,7 +97,7 @@ class Runs:
 
     async def begin(self, request: RunRequest) -> RunStatus:
         """Start a run, or find the one of this id."""
-        return _status(await self._begin(request, math.inf))
+        return status_of(await self._begin(request, math.inf))
 
     async def settle(self) -> None:
         """Let the workflows close whose runs were just answered, for at most a second.
@@ -126,13 +131,13 @@ class Runs:
                 state=RunState.STOPPED,
                 ended_at=timestamp(),
                 steps=len(memory.steps),
-                tokens=_tokens(memory),
+                tokens=tokens_of(memory),
                 reason="stopped",
             )
             await self._book.end(memory, ended)
         if memory.ended is not None and memory.ended.state is RunState.STOPPED:
             await self._terminate(run_id)
-        return _status(memory)
+        return status_of(memory)
 
     async def goes_on(self, run_id: str) -> bool:
         """Tell whether a run is not over: its end is not recorded, and its workflow goes on."""
@@ -299,7 +304,8 @@ class Runs:
             case Progress.FAILED:
                 raise _failed(run_id, failure or "its workflow failed")
             case _ if next(doubts) < DOUBTS:
-                # A workflow that was just started again is still said to be over.
+                # It closed behind a run that is taken up again, or is not said to be started yet.
+                await self._start(memory.begun, math.inf)
                 await asyncio.sleep(RETRY_SECONDS)
             case _:
                 raise _failed(run_id, "nothing is kept of it (was its state store emptied?)")
@@ -328,15 +334,15 @@ class Runs:
     async def _state_of(self, memory: RunMemory) -> RunStatus:
         """Return a run's state; where its workflow ended unrecorded, by what the sidecar says."""
         if memory.ended is not None:
-            return _status(memory)
+            return status_of(memory)
         match await self._look(memory.begun.run_id):
             case Progress.GOES_ON:
-                return _status(memory)
+                return status_of(memory)
             case Progress.TERMINATED:
-                return _status(memory, unrecorded=RunState.STOPPED)
+                return status_of(memory, unrecorded=RunState.STOPPED)
             case _:
                 again = await self._found(memory.begun.run_id)
-                return _status(again, unrecorded=RunState.FAILED)
+                return status_of(again, unrecorded=RunState.FAILED)
 
     async def _look(self, run_id: str) -> Progress:
         try:
@@ -355,37 +361,9 @@ class Runs:
             raise _not_taken(f"did not end run {run_id}", error) from error
 
 
-def _status(memory: RunMemory, *, unrecorded: RunState = RunState.RUNNING) -> RunStatus:
-    begun, ended = memory.begun, memory.ended
-    if ended is None:
-        return RunStatus(
-            run_id=begun.run_id,
-            conversation_id=begun.conversation_id,
-            state=unrecorded,
-            begun_at=begun.begun_at,
-        )
-    return RunStatus(
-        run_id=begun.run_id,
-        conversation_id=begun.conversation_id,
-        state=ended.state,
-        begun_at=begun.begun_at,
-        ended_at=ended.ended_at,
-        text=ended.text,
-        stop_reason=ended.stop_reason,
-        reason=ended.reason,
-        steps=ended.steps,
-        tokens=ended.tokens,
-    )
-
-
 def _agent_stopped(run_id: str) -> RunTimeout:
     message = f"the agent was stopped; run {run_id} goes on when it is started again"
     return RunTimeout(message, run_id=run_id)
-
-
-def _tokens(memory: RunMemory) -> int:
-    records = [step.record for step in memory.steps.values()]
-    return sum(record.input_tokens + record.output_tokens for record in records)
 
 
 def _failed(run_id: str, reason: str) -> RunFailed:

@@ -133,10 +133,10 @@ class Steps:
 
     async def _model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
         run_id, number = data["run_id"], data["step"]
-        memory = await patiently(self._kept.book.at_step, run_id, number)
-        if memory is None or memory.ended is not None or memory.begun.message is None:
-            return _END
         try:
+            memory = await patiently(self._kept.book.at_step, run_id, number)
+            if memory is None or memory.ended is not None or memory.begun.message is None:
+                return _END
             step = memory.steps.get(number) or await self._new_step(memory, number)
         except RunForgotten:
             return _END

@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ REPORT_SECONDS: Final = 3.0
 
 Report = Mapping[str, Any]
 """What ``GET /agent/config`` answers."""
+Event = tuple[str, Mapping[str, Any]]
+"""The name of a server-sent event, and its data."""
 
 
 class AgentAway(Exception):
@@ -49,21 +52,12 @@ class AgentClient:
         Raises:
             AgentAway: it does not answer or refuses to.
         """
-        reply = self._ask("GET", "/agent/config", seconds=REPORT_SECONDS)
+        reply = self.ask("GET", "/agent/config", seconds=REPORT_SECONDS)
         if reply.status != http.HTTPStatus.OK:
             raise AgentAway(f"the agent at {self.url} refuses: {reply.detail}")
         return reply.body
 
-    def run(self, request: Mapping[str, Any], *, user: str | None, seconds: float | None) -> Reply:
-        """Send one message and wait for the answer; ``seconds`` None waits as long as it takes.
-
-        Raises:
-            AgentAway: it does not answer.
-        """
-        headers = {} if user is None else {"Retunable-User": user.encode()}
-        return self._ask("POST", "/agent/runs", request, headers=headers, seconds=seconds)
-
-    def _ask(
+    def ask(
         self,
         method: str,
         path: str,
@@ -72,6 +66,42 @@ class AgentClient:
         headers: Mapping[str, bytes] | None = None,
         seconds: float | None,
     ) -> Reply:
+        """Send one request; ``seconds`` None waits for its answer as long as it takes.
+
+        Raises:
+            AgentAway: it does not answer.
+        """
+        with self._asked(method, path, body, headers=headers, seconds=seconds) as response:
+            try:
+                return self._reply(response)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._away(error) from error
+
+    def events(self, path: str, *, silence_seconds: float) -> Iterator[Event]:
+        """Yield server-sent events until the agent ends them; a problem is one called ``refused``.
+
+        Raises:
+            AgentAway: it does not answer, or says nothing for ``silence_seconds``.
+        """
+        with self._asked("GET", path, seconds=silence_seconds) as response:
+            try:
+                if response.status == http.HTTPStatus.OK:
+                    yield from _events(response)
+                else:
+                    yield "refused", self._reply(response).body
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise self._away(error) from error
+
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, bytes] | None = None,
+        seconds: float | None,
+    ) -> Iterator[http.client.HTTPResponse]:
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         token = os.environ.get(TOKEN_VARIABLE)
@@ -81,15 +111,35 @@ class AgentClient:
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
-            connection.request(
-                method, path, None if body is None else json.dumps(body).encode(), sent
-            )
-            response = connection.getresponse()
-            value = json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise AgentAway(f"the agent at {self.url} does not answer ({error})") from error
+            try:
+                data = None if body is None else json.dumps(body).encode()
+                connection.request(method, path, data, sent)
+                response = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                raise self._away(error) from error
+            yield response
         finally:
             connection.close()
+
+    def _reply(self, response: http.client.HTTPResponse) -> Reply:
+        try:
+            value = json.loads(response.read())
+        except ValueError as error:
+            raise self._away(error) from error
         if not isinstance(value, dict):
             raise AgentAway(f"what listens at {self.url} is no agent")
         return Reply(response.status, value)
+
+    def _away(self, error: Exception) -> AgentAway:
+        return AgentAway(f"the agent at {self.url} does not answer ({error})")
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Read server-sent events as an agent writes them: one line of data each."""
+    name = ""
+    for line in lines:
+        field, _, value = line.decode().rstrip("\r\n").partition(": ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            yield name, json.loads(value)

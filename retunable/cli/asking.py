@@ -1,20 +1,26 @@
-"""``retune ask``: one run of the running agent, its answer on standard output."""
+"""``retune ask``: one run of the running agent, its steps on standard error, its answer on standard output."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import threading
+import time
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from retunable.cli.agent_client import AgentAway, AgentClient
+from retunable.cli.agent_client import AgentAway
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
-from retunable.cli.target import find_target
+from retunable.cli.run_client import RunClient
+from retunable.cli.step_lines import StepLines
+from retunable.cli.target import running_target
 from retunable.cli.where import Where
-from retunable.serve.address import running_agents
 
 # The agent answers 504 at its deadline by itself; we wait a little longer for that answer.
 GRACE_SECONDS: Final = 5.0
+LAST_STEP_SECONDS: Final = 1.0
+"""How long an answer waits for the line of its last step, which comes at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +34,51 @@ class Question:
 
 
 def ask(where: Where, question: Question, *, output: Output) -> ExitCode:
-    """Run the agent on one message."""
-    target = find_target(where, running_agents())
-    if not target.replicas:
-        raise Stop("no running agent was found in .retunable/agents of this folder; start it there")
-    request = {
+    """Run the agent on one message.
+
+    The run is begun without waiting and then asked for by its id, while its steps are followed
+    beside: so it has a name that can be told when the wait for it is cut off.
+    """
+    client = RunClient(running_target(where).replicas[0].url)
+    seconds = question.deadline_seconds
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    request: dict[str, Any] = {
         "message": question.message,
         "conversation_id": question.conversation,
-        "deadline_seconds": question.deadline_seconds,
     }
-    deadline = question.deadline_seconds
+    run_id = str(client.begin(request, user=question.user)["run_id"])
+    telling = threading.Thread(target=_tell_steps, args=(client, run_id, output), daemon=True)
     try:
-        reply = AgentClient(target.replicas[0].url).run(
-            request,
-            user=question.user,
-            seconds=None if deadline is None else deadline + GRACE_SECONDS,
-        )
+        if not output.as_json:
+            telling.start()
+        answer = _answer(client, {**request, "run_id": run_id}, question.user, until)
     except AgentAway as away:
-        raise Stop(str(away)) from away
-    if reply.status != HTTPStatus.OK:
-        raise Stop(reply.detail, problem=dict(reply.body))
-    output.line(str(reply.body["text"]))
-    output.result(dict(reply.body))
+        raise Stop(f"{away}; run {run_id} is taken, `retune explain {run_id}` later") from away
+    except KeyboardInterrupt:
+        output.note(f"run {run_id} goes on; `retune stop {run_id}` ends it")
+        raise
+    if not output.as_json:
+        telling.join(LAST_STEP_SECONDS)
+    output.line(str(answer["text"]))
+    output.result(answer)
     return ExitCode.OK
+
+
+def _tell_steps(client: RunClient, run_id: str, output: Output) -> None:
+    """Say each step as it comes; nothing depends on it, so it may end early."""
+    lines = StepLines()
+    with contextlib.suppress(AgentAway):
+        for name, data in client.steps(run_id):
+            if name == "step":
+                for line in lines.of(data):
+                    output.note(line)
+
+
+def _answer(
+    client: RunClient, request: dict[str, Any], user: str | None, until: float
+) -> dict[str, Any]:
+    if until == math.inf:
+        return dict(client.answer(request, user=user, seconds=None))
+    left = max(until - time.monotonic(), 0.001)
+    timed = {**request, "deadline_seconds": left}
+    return dict(client.answer(timed, user=user, seconds=left + GRACE_SECONDS))

@@ -23,6 +23,11 @@ class Output:
         if not self.as_json:
             print(text, flush=True)
 
+    def note(self, text: str) -> None:
+        """Say one line beside the result, which standard output keeps for itself."""
+        if not self.as_json:
+            print(text, file=sys.stderr, flush=True)
+
     def result(self, value: dict[str, Any]) -> None:
         """Give a program the whole result."""
         if self.as_json:

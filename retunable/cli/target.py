@@ -14,7 +14,7 @@ from retunable.cli.where import Where
 from retunable.config.declaration import document_key_of
 from retunable.config.fields import FIELDS
 from retunable.release.store_url import StoreURL
-from retunable.serve.address import STORE_VARIABLE, AgentRecord
+from retunable.serve.address import STORE_VARIABLE, AgentRecord, running_agents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,14 @@ def find_target(where: Where, records: Sequence[AgentRecord]) -> Target:
         prefix=where.prefix or "",
         document_key=(document_key_of(where.agent) or None) if where.agent else None,
     )
+
+
+def running_target(where: Where) -> Target:
+    """Choose among the agents that run here; end the command where none does."""
+    target = find_target(where, running_agents())
+    if not target.replicas:
+        raise Stop("no running agent was found in .retunable/agents of this folder; start it there")
+    return target
 
 
 def find_store(where: Where, target: Target) -> StoreURL:

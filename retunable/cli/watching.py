@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from retunable.cli.agent_client import AgentAway, AgentClient, Report
-from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.exits import ExitCode
 from retunable.cli.output import Output, shown
-from retunable.cli.target import Target, find_target
+from retunable.cli.target import Target, find_target, running_target
 from retunable.cli.where import Where
 from retunable.config.fields import FIELD_BY_NAME
 from retunable.serve.address import running_agents
@@ -22,11 +22,8 @@ Event = dict[str, Any]
 
 def watch(where: Where, *, output: Output) -> ExitCode:
     """Follow one agent until Ctrl-C; an agent that goes away is waited for."""
-    target = find_target(where, running_agents())
-    if not target.replicas:
-        raise Stop("no running agent was found in .retunable/agents of this folder; start it there")
     try:
-        _follow(where, target, output)
+        _follow(where, running_target(where), output)
     except KeyboardInterrupt:
         return ExitCode.OK
     return ExitCode.OK

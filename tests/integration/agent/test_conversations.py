@@ -30,9 +30,9 @@ def _environment(dapr: RedisStack, app_of: Callable[[Stack], None]) -> None:
 
 
 @tool
-def secret_place() -> str:
+def place() -> str:
     """Tell where it is."""
-    return "under the SECRET-STONE"
+    return "under the stone"
 
 
 def said(request: RecordedRequest) -> list[str]:
@@ -42,8 +42,8 @@ def said(request: RecordedRequest) -> list[str]:
 async def test_a_conversation_remembers_across_agents_and_restarts(
     make_agent: MakeAgent, model: ModelServer
 ) -> None:
-    model.script(answer("Hello Ann"), tool_calls(("secret_place", {})), answer("There"))
-    async with make_agent(tools=[secret_place]) as agent:
+    model.script(answer("Hello Ann"), tool_calls(("place", {})), answer("There"))
+    async with make_agent(tools=[place]) as agent:
         await agent.run("I am Ann", conversation_id="c 1")
         await agent.run("Where?", conversation_id="c 1")
     async with make_agent(name=agent.name) as again:
@@ -53,7 +53,7 @@ async def test_a_conversation_remembers_across_agents_and_restarts(
         "Hello Ann",
         "Where?",
         "",
-        "under the SECRET-STONE",
+        "under the stone",
         "There",
         "Who am I?",
     ]
@@ -151,7 +151,7 @@ async def test_a_pinned_conversation_leaves_a_config_whose_tool_is_gone_and_says
     make_agent: MakeAgent, model: ModelServer
 ) -> None:
     arguments = {"name": "keeper", "pin": "conversation", "configuration": None}
-    async with make_agent(tools=[secret_place], tool_choice="secret_place", **arguments) as agent:
+    async with make_agent(tools=[place], tool_choice="place", **arguments) as agent:
         await agent.run("1", conversation_id="unpins")
     async with make_agent(**arguments) as without:
         two = await without.run("2", conversation_id="unpins")
@@ -164,8 +164,8 @@ async def test_a_pinned_conversation_leaves_a_config_whose_tool_is_gone_and_says
 async def test_forgetting_erases_what_was_said_and_keeps_the_rest(
     make_agent: MakeAgent, model: ModelServer, dapr: RedisStack
 ) -> None:
-    model.script(tool_calls(("secret_place", {}), text="SECRET-THOUGHT"), answer("SECRET-ANSWER"))
-    async with make_agent(tools=[secret_place]) as agent:
+    model.script(tool_calls(("place", {}), text="SECRET-THOUGHT"), answer("SECRET-ANSWER"))
+    async with make_agent(tools=[place]) as agent:
         await agent.run(
             "SECRET-QUESTION",
             conversation_id="private",

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from retunable.config.items import Item
-from retunable.errors import RunTimeout
 from retunable.release.documents import tombstone_text
 from retunable.release.writer import ConfigurationWriter
 from tests.integration.cli.conftest import Retune
@@ -238,28 +237,3 @@ def test_every_replica_is_asked(
     assert ended.code == 3
     assert "applied by config-aware-agent (pid" in ended.out
     assert "does not answer" in ended.out
-
-
-@pytest.mark.redis
-class TestAsking:
-    @pytest.fixture
-    def store_url(self, redis_server: object) -> str:
-        return str(getattr(redis_server, "url", ""))
-
-    def test_ask_prints_the_answer(self, retune: Retune, agent: FollowingAgent) -> None:
-        ended = retune("ask", "hello", "--user", "Zoë", "--conversation", "c")
-        assert (ended.code, ended.out) == (0, "about hello\n")
-        assert (agent.asked[0].user_id, agent.asked[0].conversation_id) == ("Zoë", "c")
-
-    def test_ask_tells_why_there_is_no_answer(self, retune: Retune, agent: FollowingAgent) -> None:
-        def late(_asked: object) -> None:
-            raise RunTimeout("run r-1 goes on", run_id="r-1")
-
-        agent.answer = late  # type: ignore[assignment]
-        ended = retune("ask", "hello", "--deadline", "1", "--json")
-        assert ended.code == 1
-        assert ended.json["problem"]["run_id"] == "r-1"
-
-    def test_ask_without_an_agent_says_where_it_looked(self, retune: Retune) -> None:
-        ended = retune("ask", "hello")
-        assert (ended.code, ".retunable/agents" in ended.err) == (1, True)

@@ -1,0 +1,34 @@
+"""Runs one command to its exit code: what went wrong is said in the form that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from retunable.cli.agent_client import AgentAway
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.output import Output
+from retunable.errors import ConfigurationError, RetunableError
+
+
+def finish(as_json: bool, command: Callable[[Output], ExitCode]) -> None:
+    """Run a command and end with its code."""
+    output = Output(as_json)
+    try:
+        code = command(output)
+    except Stop as stop:
+        output.error(stop)
+        code = stop.code
+    except AgentAway as away:
+        code = ExitCode.ERROR
+        output.error(Stop(str(away), code))
+    except ConfigurationError as error:
+        code = ExitCode.USAGE
+        output.error(Stop(str(error), code))
+    except RetunableError as error:
+        code = ExitCode.ERROR
+        output.error(Stop(str(error), code))
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    raise typer.Exit(code)
