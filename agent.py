@@ -39,6 +39,7 @@ agent = DurableAgent(
     model="gpt-4o-mini" if has_key else "offline",
     tools=[word_count, current_time],
     configuration=ConfigSubscription(store="runtime-config"),
+    pin=os.environ.get("RETUNABLE_PIN", "turn"),
 )
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Stage:
 
 IN_ORDER = ("-p", "no:randomly")
 STAGES = (
-    Stage(name="unit", folders=("unit",), arguments=("-n", "2")),
+    Stage(name="unit", folders=("unit", "replay"), arguments=("-n", "2")),
     Stage(name="integration", folders=("platform", "contract", "integration"), arguments=IN_ORDER),
     # Alone on the machine and in order: these hold the program to times.
     Stage(name="behaviour", folders=("behaviour", "acceptance"), arguments=IN_ORDER),
