@@ -11,11 +11,12 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final, Literal
 
 from retunable.agent.durable_agent import DurableAgent
-from retunable.errors import Unavailable
+from retunable.errors import ConfigurationError, Unavailable
+from retunable.serve.app_port import AppAddress, app_address
 
 _log = logging.getLogger("retunable")
 
@@ -24,30 +25,38 @@ SERVE_AFTER_SECONDS: Final = 2.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-async def run_forever(agent: DurableAgent, *, http: str | None = None) -> None:
+async def run_forever(
+    agent: DurableAgent, *, http: str | None = None, grpc: str | None = None
+) -> None:
     """Run an agent until the process gets SIGTERM or SIGINT.
 
-    ``http`` is an address to serve on, like ``127.0.0.1:8765``; None for no HTTP face. A start
-    that waits for its sidecar does not keep the face from answering.
+    ``http`` is an address to serve on, like ``127.0.0.1:8765``; None for no HTTP face. ``grpc``
+    is where daprd calls the agent back; None takes ``--app-port`` of a ``dapr run
+    --app-protocol grpc``, and without one nothing is served. A start that waits for its sidecar
+    does not keep the faces from answering.
 
     Raises:
         ConfigurationError: what was declared cannot work; the message names the fix.
         SystemExit: the sidecar never answered; the log says so, and the exit code is 1.
     """
     try:
-        await _run(agent, http=http)
+        await _run(agent, http=http, callbacks=app_address(grpc))
     except Unavailable as gone:
         _log.error("Agent %s ends: %s", agent.name, gone)
         raise SystemExit(1) from gone
 
 
-async def _run(agent: DurableAgent, *, http: str | None) -> None:
+async def _run(agent: DurableAgent, *, http: str | None, callbacks: AppAddress | None) -> None:
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(_told_to_end())
         waiting = asyncio.create_task(told.wait())
         stack.callback(waiting.cancel)
         starting = asyncio.create_task(agent.start())
         stack.push_async_callback(_stop, agent, starting)
+        if callbacks is not None:
+            # At once: a daprd with an app port is not ready before somebody listens there.
+            where = await stack.enter_async_context(_callback_server(agent, callbacks))
+            _log.info("Agent %s answers its sidecar on %s", agent.name, where)
         await _until(starting, waiting, within_seconds=SERVE_AFTER_SECONDS)
         if http is not None and not told.is_set():
             from retunable.serve.http import serve_http  # an extra of the package
@@ -60,6 +69,18 @@ async def _run(agent: DurableAgent, *, http: str | None) -> None:
         await waiting
         _log.info("Agent %s is stopping", agent.name)
         _exit_for_certain()
+
+
+def _callback_server(agent: DurableAgent, address: AppAddress) -> AbstractAsyncContextManager[str]:
+    try:
+        from retunable.serve.grpc_app import serve_grpc  # an extra of the package
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("retunable", "dapr")):
+            raise
+        raise ConfigurationError(
+            f'the gRPC face needs the package {error.name!r}: pip install "retunable[grpc]"'
+        ) from error
+    return serve_grpc(agent, address)
 
 
 async def _until(

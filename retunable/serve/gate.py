@@ -6,7 +6,6 @@ Pure ASGI, so that it stands before everything else, 404s and /openapi.json too.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from http import HTTPStatus
 from typing import Final
 
@@ -14,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retunable.errors import ConfigurationError
+from retunable.serve.local_names import is_local_name
 from retunable.serve.problem import problem
 from retunable.serve.problems import ProblemResponse
 
@@ -66,16 +66,6 @@ def check_exposure(host: str, token: str | None) -> None:
             f"serving on {host} lets other machines run the agent: set {TOKEN_VARIABLE} to a "
             "secret that they must send as a bearer token, or serve on 127.0.0.1"
         )
-
-
-def is_local_name(host: str) -> bool:
-    """Tell whether a host without port names this machine and nothing else."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _host_of(header: str) -> str:
