@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from retunable.agent.durable_agent import DurableAgent
+    from retunable.agent.guardrails.function import guardrail
+    from retunable.agent.guardrails.proposal import Answer, ProposedCall
     from retunable.agent.model import (
         Message,
         ModelProvider,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from retunable.agent.offline_provider import OfflineProvider
     from retunable.agent.openai_provider import OpenAIProvider
     from retunable.agent.records import RunResult, StepRecord
+    from retunable.agent.retry import RetryPolicy
     from retunable.agent.run_views import (
         ExplainedCall,
         ExplainedStep,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     )
     from retunable.agent.secrets import Env, Secret
     from retunable.agent.status import AgentStatus
+    from retunable.agent.tool_arguments import CallId
     from retunable.agent.tools import tool
     from retunable.config.agent_config import AgentConfig
     from retunable.config.constraints import Constraints
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "AgentConfig": "retunable.config.agent_config",
     "AgentStatus": "retunable.agent.status",
+    "Answer": "retunable.agent.guardrails.proposal",
+    "CallId": "retunable.agent.tool_arguments",
     "ConfigSubscription": "retunable.live.subscription",
     "ConfigurationError": "retunable.errors",
     "Constraints": "retunable.config.constraints",
@@ -75,9 +81,11 @@ _HOMES: Final = {
     "NotReady": "retunable.errors",
     "OfflineProvider": "retunable.agent.offline_provider",
     "OpenAIProvider": "retunable.agent.openai_provider",
+    "ProposedCall": "retunable.agent.guardrails.proposal",
     "ProviderFailed": "retunable.errors",
     "ProviderRefused": "retunable.errors",
     "Reason": "retunable.live.health",
+    "RetryPolicy": "retunable.agent.retry",
     "RetunableError": "retunable.errors",
     "RunFailed": "retunable.errors",
     "RunForgotten": "retunable.errors",
@@ -97,6 +105,7 @@ _HOMES: Final = {
     "ToolCall": "retunable.agent.model",
     "ToolSpec": "retunable.agent.model",
     "Unavailable": "retunable.errors",
+    "guardrail": "retunable.agent.guardrails.function",
     "run_forever": "retunable.serve.foreground",
     "tool": "retunable.agent.tools",
 }
@@ -104,6 +113,8 @@ _HOMES: Final = {
 __all__ = [
     "AgentConfig",
     "AgentStatus",
+    "Answer",
+    "CallId",
     "ConfigSubscription",
     "ConfigurationError",
     "Constraints",
@@ -120,9 +131,11 @@ __all__ = [
     "NotReady",
     "OfflineProvider",
     "OpenAIProvider",
+    "ProposedCall",
     "ProviderFailed",
     "ProviderRefused",
     "Reason",
+    "RetryPolicy",
     "RetunableError",
     "RunFailed",
     "RunForgotten",
@@ -143,6 +156,7 @@ __all__ = [
     "ToolSpec",
     "Unavailable",
     "__version__",
+    "guardrail",
     "run_forever",
     "tool",
 ]

@@ -12,7 +12,7 @@ from retunable.agent.guardrails.function import registered_guardrails
 from retunable.agent.model import ModelProvider
 from retunable.agent.offline_provider import OfflineProvider
 from retunable.agent.openai_provider import OpenAIProvider
-from retunable.agent.pinning import PINS, Pin
+from retunable.agent.pinning import Pin, parse_pin
 from retunable.agent.records import RunResult
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.run_documents import RunRequest
@@ -58,7 +58,7 @@ class DurableAgent:
         environment: str = "default",
         constraints: Constraints | None = None,
         providers: Mapping[str, ModelProvider] | None = None,
-        pin: Pin = "turn",
+        pin: Pin | str = "turn",
         history_tokens: int = 16_000,
         model_retries: RetryPolicy | None = None,
         persona_log_seconds: float | None = 10.0,
@@ -77,15 +77,13 @@ class DurableAgent:
         Raises:
             ConfigurationError: the declaration cannot work; the message names the fix.
         """
-        if pin not in PINS:
-            raise ConfigurationError(f"pin={pin!r} must be one of {', '.join(PINS)}")
         if history_tokens < 0:
             raise ConfigurationError(f"history_tokens={history_tokens!r} must be 0 or more")
         registered = registered_tools(tools)
         checks = registered_guardrails(guardrail_checks)
         chosen = _default_providers() if providers is None else dict(providers)
         subscription = configuration or ConfigSubscription()
-        self._pin: Pin = pin
+        self._pin: Pin = parse_pin(pin)
         self._program = Program(
             declaration=declare(
                 name,

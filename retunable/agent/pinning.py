@@ -17,9 +17,22 @@ from pydantic import ValidationError
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.resolve import Effective
+from retunable.errors import ConfigurationError
 
 Pin = Literal["call", "turn", "conversation"]
 PINS: Final[tuple[Pin, ...]] = get_args(Pin)
+
+
+def parse_pin(text: str) -> Pin:
+    """Return the pin that a program names.
+
+    Raises:
+        ConfigurationError: there is no such pin.
+    """
+    for pin in PINS:
+        if text == pin:
+            return pin
+    raise ConfigurationError(f"pin={text!r} must be one of {', '.join(PINS)}")
 
 
 @dataclass(frozen=True, slots=True)
