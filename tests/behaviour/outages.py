@@ -82,6 +82,7 @@ def store_absent_at_start(lab: Lab) -> StoreAbsentAtStart:
     config, answered, told = agent.config(), agent.answer(), lab.told()
     lab.backend.start_store()
     recovered = _time_to_apply(lab, agent, within_seconds=RECOVERY_SECONDS)
+    agent.wait_live()
     return StoreAbsentAtStart(config, answered, told, recovered, agent.config())
 
 

@@ -12,8 +12,8 @@ from tests.behaviour.agent_under_test import FROM_CALLBACK
 if TYPE_CHECKING:
     from tests.behaviour.lab import Lab
 
-# Less than one reconcile read: what came by the stream, not by polling.
-BY_STREAM_SECONDS = 1.0
+# Less than a callback blocks and than a reconcile read takes: what came by the stream.
+BY_STREAM_SECONDS = 3.0
 SETTINGS_TIMINGS = {"reconcile_seconds": 30.0}
 
 

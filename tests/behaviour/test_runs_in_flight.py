@@ -70,6 +70,11 @@ def test_a_run_goes_on_when_the_configuration_store_is_lost_below_it(own_lab: La
     agent.wait_live()
     with _in_flight(own_lab, agent, at=CHANGED_AT) as running:
         own_lab.backend.stop_store()
+        agent.wait_config(
+            lambda config: config["detail"] != "",
+            what="the agent to miss the store",
+            within_seconds=10.0,
+        )
     run = _completed(running, agent)
     assert (run["text"], len(run["steps"])) == (ANSWER, STEPS)
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.02
+# For the last look, which may begin in time and end late on a busy machine.
+LATE_SECONDS = 0.5
 
 
 def eventually(
@@ -21,14 +23,19 @@ def eventually(
     until: Callable[[T], bool] = bool,
     every_seconds: float = LOOK_SECONDS,
 ) -> T:
-    """Look until what was seen passes; fail after the deadline with the last thing seen."""
-    deadline = time.monotonic() + within_seconds
+    """Look until what was seen passes; fail after the deadline with the last thing seen.
+
+    A look that passes but took until after the deadline fails too.
+    """
+    began = time.monotonic()
     while not until(seen := look()):
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > within_seconds:
             raise AssertionError(
                 f"waited {within_seconds:.1f} s for {what}; seen last: {_shown(seen)}"
             )
         time.sleep(every_seconds)
+    took_seconds = time.monotonic() - began
+    assert took_seconds <= within_seconds + LATE_SECONDS, f"{what}: after {took_seconds:.1f} s"
     return seen
 
 
