@@ -31,11 +31,14 @@ from retunable.serve.run_models import Identifier, RunAnswer
 from retunable.serve.served import ServedAgent
 
 ANSWERED_TYPE: Final = "retunable.run.answered"
-BUSY_SECONDS: Final = 10.0
-"""How long a message waits here for its conversation; Redis brings it again only after a minute."""
-BUSY_PAUSE_SECONDS: Final = 0.5
-JOIN_SECONDS: Final = 30.0
-"""How long a message that came again waits for the first delivery, which acknowledges both."""
+HOLD_SECONDS: Final = 75.0
+"""How long a message that cannot be answered now is held here before the broker has it back.
+
+Seen on Dapr 1.18: pubsub.redis acknowledges what its app wants again, unless the app took longer
+than its processingTimeout of 60 s. A retry policy for the component keeps such a message.
+"""
+FIRST_PAUSE_SECONDS: Final = 0.2
+LAST_PAUSE_SECONDS: Final = 5.0
 
 log = logging.getLogger("retunable")
 
@@ -83,22 +86,22 @@ class TopicRequests:
         agent: ServedAgent,
         publisher: Publisher,
         *,
-        busy_seconds: float = BUSY_SECONDS,
-        join_seconds: float = JOIN_SECONDS,
+        hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self._agent = agent
         self._publisher = publisher
-        self._busy_seconds = busy_seconds
-        self._join_seconds = join_seconds
+        self._hold_seconds = hold_seconds
         self._going: dict[str, asyncio.Task[Outcome]] = {}
 
     async def handle(self, event: Event) -> Outcome:
-        """Run what a message asks for and publish the answer, before it is acknowledged."""
+        """Run what a message asks for and publish the answer, before it is acknowledged.
+
+        A message that comes again meanwhile is acknowledged at once: the first delivery answers
+        it, and a broker that delivers a long run's message again and again is not held up.
+        """
         run_id = run_id_of_event(event.id, source=event.source)
-        first = self._going.get(run_id)
-        if first is not None:
-            done, _ = await asyncio.wait({first}, timeout=self._join_seconds)
-            return first.result() if done else Outcome.RETRY
+        if run_id in self._going:
+            return Outcome.SUCCESS
         task = asyncio.create_task(self._handle(event, run_id))
         self._going[run_id] = task
         task.add_done_callback(lambda _: self._going.pop(run_id))
@@ -113,6 +116,22 @@ class TopicRequests:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _handle(self, event: Event, run_id: str) -> Outcome:
+        until = time.monotonic() + self._hold_seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._answered(event, run_id)
+            except RunTimeout:
+                return Outcome.RETRY  # the agent ends
+            except (Unavailable, ConversationBusy) as error:
+                if time.monotonic() + pause > until:
+                    log.warning("message %s goes back to its topic: %s", event.id, error)
+                    return Outcome.RETRY
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+
+    async def _answered(self, event: Event, run_id: str) -> Outcome:
+        """Run and publish; raises what may work a moment later."""
         answer: dict[str, Any] = {
             "agent": self._agent.declaration.agent,
             "run_id": run_id,
@@ -125,42 +144,26 @@ class TopicRequests:
                 return outcome
             answer["conversation_id"] = request.conversation_id
             answer["answer"] = await self._run(request, event, run_id)
-        except (Unavailable, ConversationBusy, RunTimeout) as error:
-            log.info("message %s is to come again: %s", event.id, error)
-            return Outcome.RETRY
+        except (Unavailable, ConversationBusy, RunTimeout):
+            raise
         except (ValidationError, BadCaller, RetunableError) as error:
             answer["problem"] = problem_of(error).to_json()
             if isinstance(error, (ValidationError, BadCaller, RunIdConflict)):
                 outcome = Outcome.DROP
-        return outcome if await self._published(answer) else Outcome.RETRY
+        named = {"cloudevent.id": run_id, "cloudevent.type": ANSWERED_TYPE}
+        await self._publisher.publish(json.dumps(answer).encode(), metadata=named)
+        return outcome
 
     async def _run(self, request: TopicRequest, event: Event, run_id: str) -> dict[str, Any]:
         caller = caller_in(event.metadata)
-        until = time.monotonic() + self._busy_seconds
-        while True:
-            try:
-                result = await self._agent.run(
-                    request.message,
-                    conversation_id=request.conversation_id,
-                    user_id=caller.user_id,
-                    attributes=caller.attributes,
-                    run_id=run_id,
-                )
-            except ConversationBusy:
-                if time.monotonic() >= until:
-                    raise
-                await asyncio.sleep(BUSY_PAUSE_SECONDS)
-            else:
-                return RunAnswer.model_validate(result).model_dump(mode="json")
-
-    async def _published(self, answer: Mapping[str, Any]) -> bool:
-        named = {"cloudevent.id": str(answer["run_id"]), "cloudevent.type": ANSWERED_TYPE}
-        try:
-            await self._publisher.publish(json.dumps(answer).encode(), metadata=named)
-        except Unavailable as error:
-            log.warning("the answer of run %s comes later: %s", answer["run_id"], error)
-            return False
-        return True
+        result = await self._agent.run(
+            request.message,
+            conversation_id=request.conversation_id,
+            user_id=caller.user_id,
+            attributes=caller.attributes,
+            run_id=run_id,
+        )
+        return RunAnswer.model_validate(result).model_dump(mode="json")
 
 
 def _request(event: Event) -> TopicRequest:
