@@ -109,6 +109,8 @@ async def in_own_thread(work: Callable[[], Result]) -> Result:
             outcome: tuple[Result | None, Exception | None] = (context.run(work), None)
         except Exception as error:  # noqa: BLE001 - handed on to whoever awaits
             outcome = (None, error)
+        except BaseException as error:  # noqa: BLE001 - a SystemExit here must not end the loop
+            outcome = (None, RuntimeError(f"raised {error!r}"))
         # The loop may be gone by now: then nobody awaits any more.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, *outcome)

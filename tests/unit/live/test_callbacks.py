@@ -35,6 +35,25 @@ async def test_a_callback_that_raises_is_logged_and_called_again(
 
 
 @in_virtual_time
+async def test_a_callback_that_asks_for_the_end_of_the_process_is_logged_and_called_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = FakeStore({"agent_role": "Old"})
+    calls: list[str | None] = []
+
+    def leave(_: Snapshot | None, new: Snapshot) -> None:
+        calls.append(new.config.role)
+        raise SystemExit(3)
+
+    async with settled(store) as live:
+        live.on_change(leave)
+        for value in ("New", "Newer"):
+            store.set("agent_role", value)
+            await until(lambda value=value: calls[-1:] == [value])  # type: ignore[misc]
+    assert "SystemExit" in caplog.text
+
+
+@in_virtual_time
 async def test_a_callback_that_blocks_holds_up_nobody_and_hears_the_latest() -> None:
     store = FakeStore({"agent_role": "0"})
     blocked, released = threading.Event(), threading.Event()
