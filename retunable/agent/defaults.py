@@ -10,7 +10,7 @@ from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.judge import check_settings
 from retunable.agent.model import ModelProvider
 from retunable.agent.tools import Tool, as_tool
-from retunable.config.agent_config import AgentConfig, InvalidField, check_field
+from retunable.config.agent_config import AgentConfig, InvalidField, config_from
 from retunable.config.constraints import Constraints
 from retunable.errors import ConfigurationError
 
@@ -21,15 +21,15 @@ def default_config(values: Mapping[str, Any]) -> AgentConfig:
     Raises:
         ConfigurationError: a value has the wrong type or is out of its range.
     """
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if value is None:
-            continue
-        try:
-            checked[name] = check_field(name, list(value) if isinstance(value, tuple) else value)
-        except InvalidField as error:
-            raise ConfigurationError(f"DurableAgent({name}=…): {name} {error.reason}") from error
-    return AgentConfig().with_values(checked)
+    given = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
+    }
+    try:
+        return config_from(given)
+    except InvalidField as error:
+        raise ConfigurationError(f"DurableAgent({error.field}=…): {error}") from error
 
 
 def registered_tools(candidates: Iterable[object]) -> dict[str, Tool[..., Any]]:

@@ -1,18 +1,16 @@
-"""Daemon threads of ours for what blocks: plain (not async) tools, and the SDK's shutdown.
+"""The threads of plain (not async) tools: how many at a time, and what becomes of the late ones.
 
-A call that hangs in one cannot hold up the end of the process, which joins every thread of
-``concurrent.futures`` and of ``asyncio.to_thread``.
+A tool that hangs costs its own thread and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 from retunable.agent.time_limit import TimeLimitPassed, within
+from retunable.live.threads import run_in_daemon_thread
 
 MAX_RUNNING_TOOLS: Final = 32
 MAX_ABANDONED_TOOLS: Final = 64
@@ -20,19 +18,6 @@ MAX_ABANDONED_TOOLS: Final = 64
 
 class TooManyAbandoned(Exception):
     """So many calls never ended that no further one is begun in this process."""
-
-
-async def run_in_daemon_thread(call: Callable[[], Any], *, name: str) -> Any:
-    """Run ``call`` in a thread of its own; return what it returns or raise what it raises.
-
-    If the caller is cancelled the thread goes on and its result is dropped.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-    context = contextvars.copy_context()
-    work = (_work, call, loop, done)
-    threading.Thread(target=context.run, args=work, name=name, daemon=True).start()
-    return await done
 
 
 class ToolThreads:
@@ -92,30 +77,3 @@ class _Watched:
             return self._call()
         finally:
             self.ended = True
-
-
-def _work(
-    call: Callable[[], Any], loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]
-) -> None:
-    result: Any = None
-    error: BaseException | None = None
-    try:
-        result = call()
-    except BaseException as raised:  # noqa: BLE001 - whatever it raises belongs to the caller
-        error = raised
-    try:
-        loop.call_soon_threadsafe(_settle, done, result, error)
-    except RuntimeError:
-        return  # the loop was closed while the call ran: nobody waits any more
-
-
-def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(result)
-    elif isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
-        # A future cannot carry the first, and the others must not end the agent's loop.
-        done.set_exception(RuntimeError(f"raised {error!r}"))
-    else:
-        done.set_exception(error)

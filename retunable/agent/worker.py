@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.steps import Steps
-from retunable.agent.threads import run_in_daemon_thread
 from retunable.errors import ConfigurationError
 from retunable.live.sidecar import endpoint_from_environment
+from retunable.live.threads import run_in_daemon_thread
 
 if TYPE_CHECKING:
     from retunable.agent.workflow import Runtime

@@ -9,13 +9,12 @@ one that raises is logged, and one that hangs holds up nobody but itself.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import inspect
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
+
+from retunable.live.threads import run_in_daemon_thread
 
 logger = logging.getLogger("retunable")
 
@@ -79,41 +78,11 @@ class _Subscriber(Generic[Value]):
             if inspect.iscoroutinefunction(self._callback):
                 await self._callback(old, new)
                 return
-            result = await in_own_thread(lambda: self._callback(old, new))
+            result = await run_in_daemon_thread(
+                lambda: self._callback(old, new), name="retunable callback"
+            )
             if inspect.isawaitable(result):
                 await result
         except Exception:
             # A supervised seam: a program's callback may raise anything.
             logger.exception("the callback %r raised", self._callback)
-
-
-Result = TypeVar("Result")
-
-
-async def in_own_thread(work: Callable[[], Result]) -> Result:
-    """Run a function in a daemon thread, which cannot hold up the end of the process."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(result: Result | None, error: Exception | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        try:
-            outcome: tuple[Result | None, Exception | None] = (context.run(work), None)
-        except Exception as error:  # noqa: BLE001 - handed on to whoever awaits
-            outcome = (None, error)
-        except BaseException as error:  # noqa: BLE001 - a SystemExit here must not end the loop
-            outcome = (None, RuntimeError(f"raised {error!r}"))
-        # The loop may be gone by now: then nobody awaits any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, name="retunable callback", daemon=True).start()
-    return await future

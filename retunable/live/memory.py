@@ -12,8 +12,8 @@ import logging
 from functools import partial
 
 from retunable.config.last_good import LastGood
-from retunable.live.callbacks import in_own_thread
 from retunable.live.last_good_file import LastGoodFile
+from retunable.live.threads import run_in_daemon_thread
 
 logger = logging.getLogger("retunable")
 
@@ -53,7 +53,8 @@ class Memory:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), self._delay_seconds)
                 last_good, self._waiting = self._waiting, None
-                await in_own_thread(partial(self._file.save, last_good))
+                save = partial(self._file.save, last_good)
+                await run_in_daemon_thread(save, name="retunable last good")
                 self._saved, self._warned = last_good, False
         except (OSError, ValueError) as error:
             if not self._warned:

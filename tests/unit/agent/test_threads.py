@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from retunable.agent.result_spacing import APART_SECONDS, ResultSpacing
-from retunable.agent.threads import ToolThreads, run_in_daemon_thread
+from retunable.agent.threads import ToolThreads
+from retunable.live.threads import run_in_daemon_thread
 
 
 async def test_what_the_call_raises_reaches_the_caller() -> None:
