@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from retunable.agent.durable_agent import DurableAgent
     from retunable.agent.guardrails.function import guardrail
     from retunable.agent.guardrails.proposal import Answer, ProposedCall
-    from retunable.agent.model import (
+    from retunable.agent.models.model import (
         Message,
         ModelProvider,
         ModelReply,
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
         ToolCall,
         ToolSpec,
     )
-    from retunable.agent.offline_provider import OfflineProvider
-    from retunable.agent.openai_provider import OpenAIProvider
-    from retunable.agent.records import RunResult, StepRecord
+    from retunable.agent.models.offline_provider import OfflineProvider
+    from retunable.agent.models.openai_provider import OpenAIProvider
+    from retunable.agent.models.secrets import Env, Secret
     from retunable.agent.retry import RetryPolicy
-    from retunable.agent.run_views import (
+    from retunable.agent.runs.records import RunResult, StepRecord
+    from retunable.agent.runs.views import (
         ExplainedCall,
         ExplainedStep,
         Explanation,
         RunState,
         RunStatus,
     )
-    from retunable.agent.secrets import Env, Secret
     from retunable.agent.status import AgentStatus
-    from retunable.agent.tool_arguments import CallId
-    from retunable.agent.tools import tool
+    from retunable.agent.tools.arguments import CallId
+    from retunable.agent.tools.tool import tool
     from retunable.config.agent_config import AgentConfig
     from retunable.config.constraints import Constraints
     from retunable.config.snapshot import Snapshot
@@ -64,23 +64,23 @@ _HOMES: Final = {
     "AgentConfig": "retunable.config.agent_config",
     "AgentStatus": "retunable.agent.status",
     "Answer": "retunable.agent.guardrails.proposal",
-    "CallId": "retunable.agent.tool_arguments",
+    "CallId": "retunable.agent.tools.arguments",
     "ConfigSubscription": "retunable.live.subscription",
     "ConfigurationError": "retunable.errors",
     "Constraints": "retunable.config.constraints",
     "ConversationBusy": "retunable.errors",
     "DurableAgent": "retunable.agent.durable_agent",
-    "Env": "retunable.agent.secrets",
-    "ExplainedCall": "retunable.agent.run_views",
-    "ExplainedStep": "retunable.agent.run_views",
-    "Explanation": "retunable.agent.run_views",
-    "Message": "retunable.agent.model",
-    "ModelProvider": "retunable.agent.model",
-    "ModelReply": "retunable.agent.model",
-    "ModelRequest": "retunable.agent.model",
+    "Env": "retunable.agent.models.secrets",
+    "ExplainedCall": "retunable.agent.runs.views",
+    "ExplainedStep": "retunable.agent.runs.views",
+    "Explanation": "retunable.agent.runs.views",
+    "Message": "retunable.agent.models.model",
+    "ModelProvider": "retunable.agent.models.model",
+    "ModelReply": "retunable.agent.models.model",
+    "ModelRequest": "retunable.agent.models.model",
     "NotReady": "retunable.errors",
-    "OfflineProvider": "retunable.agent.offline_provider",
-    "OpenAIProvider": "retunable.agent.openai_provider",
+    "OfflineProvider": "retunable.agent.models.offline_provider",
+    "OpenAIProvider": "retunable.agent.models.openai_provider",
     "ProposedCall": "retunable.agent.guardrails.proposal",
     "ProviderFailed": "retunable.errors",
     "ProviderRefused": "retunable.errors",
@@ -90,24 +90,24 @@ _HOMES: Final = {
     "RunFailed": "retunable.errors",
     "RunForgotten": "retunable.errors",
     "RunIdConflict": "retunable.errors",
-    "RunResult": "retunable.agent.records",
-    "RunState": "retunable.agent.run_views",
-    "RunStatus": "retunable.agent.run_views",
+    "RunResult": "retunable.agent.runs.records",
+    "RunState": "retunable.agent.runs.views",
+    "RunStatus": "retunable.agent.runs.views",
     "RunTimeout": "retunable.errors",
     "RunUnknown": "retunable.errors",
-    "Secret": "retunable.agent.secrets",
+    "Secret": "retunable.agent.models.secrets",
     "Snapshot": "retunable.config.snapshot",
     "Status": "retunable.live.health",
-    "StepRecord": "retunable.agent.records",
+    "StepRecord": "retunable.agent.runs.records",
     "StoreWriteError": "retunable.errors",
     "StreamState": "retunable.live.stream_health",
     "Timings": "retunable.live.subscription",
-    "ToolCall": "retunable.agent.model",
-    "ToolSpec": "retunable.agent.model",
+    "ToolCall": "retunable.agent.models.model",
+    "ToolSpec": "retunable.agent.models.model",
     "Unavailable": "retunable.errors",
     "guardrail": "retunable.agent.guardrails.function",
     "run_forever": "retunable.serve.foreground",
-    "tool": "retunable.agent.tools",
+    "tool": "retunable.agent.tools.tool",
 }
 
 __all__ = [

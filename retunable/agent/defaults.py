@@ -8,8 +8,8 @@ from typing import Any
 
 from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.judge import check_settings
-from retunable.agent.model import ModelProvider
-from retunable.agent.tools import Tool, as_tool
+from retunable.agent.models.model import ModelProvider
+from retunable.agent.tools.tool import Tool, as_tool
 from retunable.config.agent_config import AgentConfig, InvalidField, config_from
 from retunable.config.constraints import Constraints
 from retunable.errors import ConfigurationError

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from retunable.agent.defaults import default_config, program_constraints, registered_tools
 from retunable.agent.guardrails.function import registered_guardrails
-from retunable.agent.model import ModelProvider
-from retunable.agent.offline_provider import OfflineProvider
-from retunable.agent.openai_provider import OpenAIProvider
-from retunable.agent.pinning import Pin, parse_pin
-from retunable.agent.records import RunResult
+from retunable.agent.loop.pinning import Pin, parse_pin
+from retunable.agent.models.model import ModelProvider
+from retunable.agent.models.offline_provider import OfflineProvider
+from retunable.agent.models.openai_provider import OpenAIProvider
 from retunable.agent.retry import RetryPolicy
-from retunable.agent.run_documents import RunRequest
-from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
+from retunable.agent.runs.documents import RunRequest
+from retunable.agent.runs.records import RunResult
+from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.started_agent import Program, StartedAgent
 from retunable.agent.status import AgentStatus
 from retunable.config.constraints import Constraints

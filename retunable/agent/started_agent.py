@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Final
 from retunable.agent.code_defaults import CodeDefaults, Configuration
 from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.guard import Guardrails
-from retunable.agent.model import ModelProvider
-from retunable.agent.model_call import ModelCalls
-from retunable.agent.provider_set import ProviderSet
-from retunable.agent.records import RunResult
+from retunable.agent.loop.steps import Steps
+from retunable.agent.loop.worker import Host, join_worker, leave_worker
+from retunable.agent.models.call import ModelCalls
+from retunable.agent.models.model import ModelProvider
+from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
-from retunable.agent.run_documents import RunRequest
-from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
+from retunable.agent.runs.documents import RunRequest
+from retunable.agent.runs.records import RunResult
+from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus, agent_status
-from retunable.agent.steps import Steps
-from retunable.agent.threads import ToolThreads
-from retunable.agent.tools import Tool
-from retunable.agent.worker import Host, join_worker, leave_worker
+from retunable.agent.tools.threads import ToolThreads
+from retunable.agent.tools.tool import Tool
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
@@ -36,7 +36,7 @@ from retunable.live.health import LiveStatus, Status
 from retunable.live.subscription import ConfigSubscription
 
 if TYPE_CHECKING:
-    from retunable.agent.run_parts import RunParts
+    from retunable.agent.runs.parts import RunParts
 
 _log = logging.getLogger("retunable")
 
@@ -156,7 +156,7 @@ class StartedAgent:
         parts.push_async_callback(self._configuration.stop)
         await self._configuration.start()
         # Imported here: the worker's thread has imported the SDK while the store was read.
-        from retunable.agent.run_parts import run_parts
+        from retunable.agent.runs.parts import run_parts
 
         self._run_parts = run_parts(
             declaration, history_tokens=program.history_tokens, end_here=self._end_here

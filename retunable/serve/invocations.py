@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from retunable.agent.run_views import RunStatus
+from retunable.agent.runs.views import RunStatus
 from retunable.serve.caller import ATTRIBUTES_NAME, USER_NAME, BadCaller, Caller
 from retunable.serve.models import ConfigReport, Readiness
 from retunable.serve.run_ids import run_id_of_key

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
-from retunable.agent.run_views import ExplainedStep
+from retunable.agent.runs.views import ExplainedStep
 from retunable.errors import RetunableError
 from retunable.serve.problem import problem_of
 from retunable.serve.run_models import step_progress

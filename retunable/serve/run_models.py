@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from retunable.agent.records import StepRecord
-from retunable.agent.run_views import ExplainedStep, RunStatus
+from retunable.agent.runs.records import StepRecord
+from retunable.agent.runs.views import ExplainedStep, RunStatus
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
 """An id goes into paths and logs: no control characters."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from retunable.agent.run_views import Explanation, RunState, RunStatus
+from retunable.agent.runs.views import Explanation, RunState, RunStatus
 from retunable.serve.caller import ATTRIBUTES_NAME, LONGEST_USER, USER_NAME, Caller
 from retunable.serve.problems import documented, refused
 from retunable.serve.progress import MEDIA_TYPE, events

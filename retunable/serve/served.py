@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from retunable.agent.records import RunResult
-from retunable.agent.run_views import ExplainedStep, Explanation, RunStatus
+from retunable.agent.runs.records import RunResult
+from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot

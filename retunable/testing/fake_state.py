@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retunable.agent.state_store import Inserted, Stored, TooLarge
+from retunable.agent.state.store import Inserted, Stored, TooLarge
 from retunable.errors import Unavailable
 
 

@@ -74,9 +74,9 @@ async def history(agent: Any, run_id: str) -> list[dict[str, Any]]:
     import dapr.ext.workflow._durabletask.internal.protos as pb
     from google.protobuf.json_format import MessageToDict
 
+    from retunable.agent.loop.workflow_client import WorkflowClient
     from retunable.agent.sidecar_link import SidecarLink
-    from retunable.agent.state_keys import StateKeys
-    from retunable.agent.workflow_client import WorkflowClient
+    from retunable.agent.state.keys import StateKeys
 
     keys = StateKeys(agent.name, agent.declaration.environment)
     link = SidecarLink()

@@ -17,8 +17,8 @@ from dapr.ext.workflow import DaprWorkflowContext
 from dapr.ext.workflow._durabletask.worker import _OrchestrationExecutor, _Registry
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from retunable.agent.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
-from retunable.agent.workflow import new_runtime
+from retunable.agent.loop.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
+from retunable.agent.loop.workflow import new_runtime
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*/*.json"))
 NAMES = [f"{path.parent.name} {path.stem}" for path in HISTORIES]

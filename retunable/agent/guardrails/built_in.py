@@ -29,7 +29,7 @@ from retunable.agent.guardrails.settings import (
     settings_reasons,
 )
 from retunable.agent.guardrails.terms import Terms
-from retunable.agent.threads import ToolThreads
+from retunable.agent.tools.threads import ToolThreads
 
 S = TypeVar("S", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from retunable.agent.guardrails.proposal import Answer, Proposal, ProposedCall
-from retunable.agent.threads import ToolThreads
+from retunable.agent.tools.threads import ToolThreads
 
 
 @dataclass(frozen=True, slots=True)

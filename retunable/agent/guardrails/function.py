@@ -14,9 +14,9 @@ from retunable.agent.guardrails.built_in import BUILT_IN
 from retunable.agent.guardrails.check import SAFE, Guardrail, Score
 from retunable.agent.guardrails.proposal import Proposal, moment_of
 from retunable.agent.guardrails.settings import Moments, settings_reasons
-from retunable.agent.threads import ToolThreads
 from retunable.agent.time_limit import within
-from retunable.agent.tools import is_async
+from retunable.agent.tools.threads import ToolThreads
+from retunable.agent.tools.tool import is_async
 from retunable.errors import ConfigurationError
 
 Judge = Callable[[Proposal], float | Awaitable[float]]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from retunable.agent.guardrails.check import Guardrail, explain_to_model
 from retunable.agent.guardrails.judge import judge
 from retunable.agent.guardrails.proposal import Answer, Proposal, ProposedCall
-from retunable.agent.model import ToolCall
-from retunable.agent.threads import ToolThreads
+from retunable.agent.models.model import ToolCall
+from retunable.agent.tools.threads import ToolThreads
 from retunable.config.agent_config import AgentConfig
 
 _log = logging.getLogger("retunable")

@@ -9,8 +9,8 @@ from typing import Any
 
 from retunable.agent.guardrails.check import CheckResult, Guardrail, Verdict
 from retunable.agent.guardrails.proposal import Proposal
-from retunable.agent.threads import ToolThreads
 from retunable.agent.time_limit import TimeLimitPassed
+from retunable.agent.tools.threads import ToolThreads
 from retunable.config.agent_config import AgentConfig
 
 _log = logging.getLogger("retunable")

@@ -12,9 +12,9 @@ import pytest
 from dev.dapr import DaprBinaries
 from dev.stack import RedisStack, Stack
 from retunable import ConfigSubscription, DurableAgent, OpenAIProvider
+from retunable.agent.loop.workflow_client import Progress, WorkflowClient
 from retunable.agent.sidecar_link import SidecarLink
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.workflow_client import Progress, WorkflowClient
+from retunable.agent.state.keys import StateKeys
 from retunable.testing import ModelServer
 
 MakeAgent = Callable[..., DurableAgent]

@@ -10,7 +10,7 @@ from email.utils import formatdate
 import pytest
 
 from retunable import ModelRequest, OpenAIProvider, ProviderFailed, ProviderRefused
-from retunable.agent.provider_set import ProviderSet
+from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
 from retunable.testing import ModelServer
 from retunable.testing.model_server import answer, refusal

@@ -10,9 +10,9 @@ import pytest
 
 from dev.dapr import DaprBinaries
 from dev.stack import Stack
-from retunable.agent.dapr_state import DaprState
 from retunable.agent.sidecar_link import SidecarLink
-from retunable.agent.state_store import Inserted, StateStore, TooLarge
+from retunable.agent.state.dapr_state import DaprState
+from retunable.agent.state.store import Inserted, StateStore, TooLarge
 from retunable.errors import Unavailable
 from retunable.testing.fake_state import FakeState
 

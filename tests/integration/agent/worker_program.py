@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 
 from retunable import DurableAgent, OpenAIProvider, Unavailable, tool
-from retunable.agent.tool_arguments import CallId
+from retunable.agent.tools.arguments import CallId
 
 LEDGER = Path(os.environ["LEDGER"])
 

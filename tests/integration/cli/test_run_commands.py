@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from retunable.agent.run_views import ExplainedCall, ExplainedStep, RunState
+from retunable.agent.runs.views import ExplainedCall, ExplainedStep, RunState
 from retunable.errors import ConversationBusy, RunTimeout, Unavailable
 from tests.integration.cli.conftest import Retune
 from tests.integration.cli.live_agent import served

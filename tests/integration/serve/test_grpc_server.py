@@ -16,7 +16,7 @@ from dapr.proto import appcallback_service_v1, appcallback_v1, common_v1
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.empty_pb2 import Empty
 
-from retunable.agent.records import RunResult
+from retunable.agent.runs.records import RunResult
 from retunable.agent.status import AgentStatus
 from retunable.errors import (
     ConfigurationError,

@@ -24,7 +24,7 @@ from dev.processes import ChildProcess, Launch, wait_until
 from dev.resources import CHECKOUT, REDIS_RESOURCES
 from dev.stack import RedisStack, Stack
 from retunable import DurableAgent, OpenAIProvider, Unavailable
-from retunable.agent.records import RunResult
+from retunable.agent.runs.records import RunResult
 from retunable.serve.app_port import AppAddress
 from retunable.serve.grpc_app import ANSWERS_TOPIC, REQUESTS_TOPIC, serve_grpc
 from retunable.testing import ModelServer, answer

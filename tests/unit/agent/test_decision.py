@@ -2,7 +2,7 @@
 
 import pytest
 
-from retunable.agent.decision import (
+from retunable.agent.loop.decision import (
     CallTools,
     Finished,
     PlannedCall,
@@ -11,7 +11,7 @@ from retunable.agent.decision import (
     stop_before_call,
     tool_choice_at,
 )
-from retunable.agent.model import Finish, ModelReply, ToolCall
+from retunable.agent.models.model import Finish, ModelReply, ToolCall
 from retunable.config.agent_config import AgentConfig
 
 ASKED = ToolCall("c1", "search", "{}")

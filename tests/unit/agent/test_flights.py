@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from retunable.agent.flights import Flights
+from retunable.agent.loop.flights import Flights
 
 KEY = ("r", 1, None)
 

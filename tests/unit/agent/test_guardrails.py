@@ -13,7 +13,7 @@ from retunable.agent.guardrails.check import Verdict, explain_to_model
 from retunable.agent.guardrails.function import as_guardrail, guardrail, registered_guardrails
 from retunable.agent.guardrails.judge import check_settings, judge
 from retunable.agent.guardrails.proposal import Answer, Proposal, ProposedCall
-from retunable.agent.threads import ToolThreads
+from retunable.agent.tools.threads import ToolThreads
 from retunable.config.agent_config import AgentConfig
 from retunable.errors import ConfigurationError
 

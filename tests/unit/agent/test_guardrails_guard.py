@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from retunable.agent.guardrails.function import registered_guardrails
 from retunable.agent.guardrails.guard import Guardrails
-from retunable.agent.model import ToolCall
-from retunable.agent.threads import ToolThreads
+from retunable.agent.models.model import ToolCall
+from retunable.agent.tools.threads import ToolThreads
 from retunable.config.agent_config import AgentConfig
 
 GUARD = Guardrails(registered_guardrails(), threads=ToolThreads())

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from retunable.agent.model import Message, ModelReply, ModelRequest, ToolSpec
-from retunable.agent.offline_provider import OfflineProvider
-from retunable.agent.persona import compose_system_prompt
-from retunable.agent.tools import tool
+from retunable.agent.models.model import Message, ModelReply, ModelRequest, ToolSpec
+from retunable.agent.models.offline_provider import OfflineProvider
+from retunable.agent.models.persona import compose_system_prompt
+from retunable.agent.tools.tool import tool
 from retunable.config.agent_config import AgentConfig
 
 PERSONA = compose_system_prompt(AgentConfig(role="Expert Data Scientist", goal="Find {{ it }}"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from retunable.agent.model import Finish, ModelReply, ToolCall
-from retunable.agent.openai_provider import parse_completion
+from retunable.agent.models.model import Finish, ModelReply, ToolCall
+from retunable.agent.models.openai_provider import parse_completion
 from retunable.errors import ProviderFailed
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retunable.agent.persona import compose_system_prompt
+from retunable.agent.models.persona import compose_system_prompt
 from retunable.config.agent_config import AgentConfig
 
 

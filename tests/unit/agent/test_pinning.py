@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from retunable.agent.pinning import Pin, choose, effective_from, reference_to
+from retunable.agent.loop.pinning import Pin, choose, effective_from, reference_to
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.resolve import Effective

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from retunable.agent.decision import (
+from retunable.agent.loop.decision import (
     CallTools,
     Decision,
     Failed,
@@ -16,9 +16,8 @@ from retunable.agent.decision import (
     PlannedCall,
     Rejected,
 )
-from retunable.agent.model import ToolCall
-from retunable.agent.records import StepRecord
-from retunable.agent.run_documents import (
+from retunable.agent.models.model import ToolCall
+from retunable.agent.runs.documents import (
     Begun,
     Ended,
     RunRequest,
@@ -27,7 +26,8 @@ from retunable.agent.run_documents import (
     forgotten,
     is_forgotten,
 )
-from retunable.agent.run_views import RunState
+from retunable.agent.runs.records import StepRecord
+from retunable.agent.runs.views import RunState
 
 REQUEST = RunRequest(
     agent="a",

@@ -1,6 +1,6 @@
 """The keys and workflow ids under which runs are kept, pinned."""
 
-from retunable.agent.state_keys import StateKeys, call_id
+from retunable.agent.state.keys import StateKeys, call_id
 
 KEYS = StateKeys("My agent", "default")
 

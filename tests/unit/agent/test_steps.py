@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from retunable.agent.contents import Contents
-from retunable.agent.conversations import Conversations
-from retunable.agent.history import History
-from retunable.agent.model import ModelReply, ModelRequest, ToolCall
-from retunable.agent.model_call import Guard, ModelCalls, PassAll
-from retunable.agent.offline_provider import OfflineProvider
-from retunable.agent.pinning import Pin
-from retunable.agent.provider_set import ProviderSet
+from retunable.agent.conversations.conversations import Conversations
+from retunable.agent.conversations.history import History
+from retunable.agent.loop.pinning import Pin
+from retunable.agent.loop.steps import Kept, Steps
+from retunable.agent.loop.turn import Call, ContinueAsNew, first_input, turn
+from retunable.agent.models.call import Guard, ModelCalls, PassAll
+from retunable.agent.models.model import ModelReply, ModelRequest, ToolCall
+from retunable.agent.models.offline_provider import OfflineProvider
+from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
-from retunable.agent.run_book import RunBook
-from retunable.agent.run_documents import Ended, RunRequest, Step
-from retunable.agent.run_memory import RunMemory
-from retunable.agent.run_views import RunState
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.steps import Kept, Steps
-from retunable.agent.tools import tool
-from retunable.agent.turn import Call, ContinueAsNew, first_input, turn
+from retunable.agent.runs.book import RunBook
+from retunable.agent.runs.documents import Ended, RunRequest, Step
+from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.views import RunState
+from retunable.agent.state.contents import Contents
+from retunable.agent.state.keys import StateKeys
+from retunable.agent.tools.tool import tool
 from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
 from retunable.config.constraints import Constraints

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from retunable.agent.result_spacing import APART_SECONDS, ResultSpacing
-from retunable.agent.threads import ToolThreads
+from retunable.agent.loop.result_spacing import APART_SECONDS, ResultSpacing
+from retunable.agent.tools.threads import ToolThreads
 from retunable.live.threads import run_in_daemon_thread
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from retunable.agent.threads import ToolThreads
-from retunable.agent.tool_arguments import CallId
-from retunable.agent.tool_call import ToolOutput, call_tool
-from retunable.agent.tools import Tool, tool
+from retunable.agent.tools.arguments import CallId
+from retunable.agent.tools.call import ToolOutput, call_tool
+from retunable.agent.tools.threads import ToolThreads
+from retunable.agent.tools.tool import Tool, tool
 from retunable.errors import ConfigurationError
 
 

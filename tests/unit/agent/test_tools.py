@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from retunable.agent.threads import ToolThreads
-from retunable.agent.tools import Tool, ToolOutput, as_tool, call_tool, tool
+from retunable.agent.tools.threads import ToolThreads
+from retunable.agent.tools.tool import Tool, ToolOutput, as_tool, call_tool, tool
 from retunable.errors import ConfigurationError
 
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retunable.agent.decision import CallTools, Decision, PlannedCall, Rejected
-from retunable.agent.model import Message, ToolCall
-from retunable.agent.run_documents import Step, ToolResult
-from retunable.agent.transcript import (
+from retunable.agent.conversations.transcript import (
     estimated_tokens,
     last_text,
     messages_so_far,
     within_budget,
 )
+from retunable.agent.loop.decision import CallTools, Decision, PlannedCall, Rejected
+from retunable.agent.models.model import Message, ToolCall
+from retunable.agent.runs.documents import Step, ToolResult
 from tests.unit.agent.test_run_documents import RECORD
 
 SEARCH = ToolCall("c1", "search", "{}")

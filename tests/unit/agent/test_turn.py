@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from retunable.agent.turn import (
+from retunable.agent.loop.turn import (
     FORM,
     MODEL_STEP,
     STEPS_PER_HISTORY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from retunable.agent.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
-from retunable.agent.workflow import new_runtime
+from retunable.agent.loop.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
+from retunable.agent.loop.workflow import new_runtime
 
 
 class NoActivities:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from retunable.agent.run_views import ExplainedCall, ExplainedStep, Explanation, RunState
+from retunable.agent.runs.views import ExplainedCall, ExplainedStep, Explanation, RunState
 from retunable.cli.explanation import explanation_lines
 from retunable.cli.run_commands import StateChoice
 from retunable.cli.step_lines import StepLines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from retunable.agent.records import RunResult, StepRecord
-from retunable.agent.run_views import (
+from retunable.agent.runs.records import RunResult, StepRecord
+from retunable.agent.runs.views import (
     ExplainedCall,
     ExplainedStep,
     Explanation,

@@ -13,7 +13,7 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 
-from retunable.agent.run_views import RunState
+from retunable.agent.runs.views import RunState
 from retunable.serve.http import application
 from tests.unit.serve.standin import StandInAgent, a_run, a_step
 

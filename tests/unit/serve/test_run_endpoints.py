@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from retunable.agent.run_views import ExplainedCall, ExplainedStep, RunState
+from retunable.agent.runs.views import ExplainedCall, ExplainedStep, RunState
 from retunable.errors import (
     ConversationBusy,
     RunForgotten,

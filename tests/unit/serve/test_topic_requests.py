@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from retunable.agent.records import RunResult
+from retunable.agent.runs.records import RunResult
 from retunable.errors import (
     ConversationBusy,
     RunFailed,

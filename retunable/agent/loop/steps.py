@@ -13,27 +13,27 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from retunable.agent.contents import Contents
-from retunable.agent.conversations import Conversation, Conversations
-from retunable.agent.decision import CallTools, Decision, Failed, Finished, stop_before_call
-from retunable.agent.flights import Flights
-from retunable.agent.history import History
-from retunable.agent.model import Message, ModelReply
-from retunable.agent.model_call import ModelCalls, Prepared
-from retunable.agent.patience import patiently
-from retunable.agent.pinning import Chosen, choose, effective_from, reference_to
-from retunable.agent.records import StepRecord
-from retunable.agent.result_spacing import ResultSpacing
-from retunable.agent.run_book import RunBook
-from retunable.agent.run_documents import Begun, Ended, Step, ToolResult
-from retunable.agent.run_memory import RunMemory
-from retunable.agent.run_views import RunState
-from retunable.agent.state_keys import call_id
-from retunable.agent.state_store import TooLarge
-from retunable.agent.threads import ToolThreads
-from retunable.agent.tools import Tool, call_tool
-from retunable.agent.transcript import last_text, messages_so_far
-from retunable.agent.turn import FORM
+from retunable.agent.conversations.conversations import Conversation, Conversations
+from retunable.agent.conversations.history import History
+from retunable.agent.conversations.transcript import last_text, messages_so_far
+from retunable.agent.loop.decision import CallTools, Decision, Failed, Finished, stop_before_call
+from retunable.agent.loop.flights import Flights
+from retunable.agent.loop.patience import patiently
+from retunable.agent.loop.pinning import Chosen, choose, effective_from, reference_to
+from retunable.agent.loop.result_spacing import ResultSpacing
+from retunable.agent.loop.turn import FORM
+from retunable.agent.models.call import ModelCalls, Prepared
+from retunable.agent.models.model import Message, ModelReply
+from retunable.agent.runs.book import RunBook
+from retunable.agent.runs.documents import Begun, Ended, Step, ToolResult
+from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.records import StepRecord
+from retunable.agent.runs.views import RunState
+from retunable.agent.state.contents import Contents
+from retunable.agent.state.keys import call_id
+from retunable.agent.state.store import TooLarge
+from retunable.agent.tools.threads import ToolThreads
+from retunable.agent.tools.tool import Tool, call_tool
 from retunable.config.constraints import Constraints
 from retunable.config.package import PACKAGE_VERSION
 from retunable.config.resolve import Effective, resolve

@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from retunable.agent.model import ToolSpec
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.state_store import StateStore
+from retunable.agent.models.model import ToolSpec
+from retunable.agent.state.keys import StateKeys
+from retunable.agent.state.store import StateStore
 from retunable.config.checksum import checksum
 
 BELIEVED_SECONDS: Final = 60.0

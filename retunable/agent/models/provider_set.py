@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from retunable.agent.model import ModelProvider, ModelReply, ModelRequest
+from retunable.agent.models.model import ModelProvider, ModelReply, ModelRequest
 from retunable.agent.retry import RetryPolicy, call_with_retries
 from retunable.errors import ConfigurationError, ProviderRefused
 

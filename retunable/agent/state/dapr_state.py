@@ -18,7 +18,7 @@ from dapr.proto.common.v1 import common_pb2
 from dapr.proto.runtime.v1 import state_pb2
 
 from retunable.agent.sidecar_link import SidecarLink, sidecar_away
-from retunable.agent.state_store import Inserted, Stored, TooLarge
+from retunable.agent.state.store import Inserted, Stored, TooLarge
 from retunable.errors import Unavailable
 
 CALL_SECONDS: Final = 2.0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from retunable.agent.model import Message
-from retunable.agent.run_book import RunBook
-from retunable.agent.run_memory import RunMemory
-from retunable.agent.run_views import RunState
-from retunable.agent.transcript import estimated_tokens, messages_so_far, within_budget
+from retunable.agent.conversations.transcript import (
+    estimated_tokens,
+    messages_so_far,
+    within_budget,
+)
+from retunable.agent.models.model import Message
+from retunable.agent.runs.book import RunBook
+from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.views import RunState
 
 
 class History:

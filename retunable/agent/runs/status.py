@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from retunable.agent.run_memory import RunMemory
-from retunable.agent.run_views import RunState, RunStatus
+from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.views import RunState, RunStatus
 
 
 def status_of(memory: RunMemory, *, unrecorded: RunState = RunState.RUNNING) -> RunStatus:

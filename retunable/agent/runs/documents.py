@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
-from retunable.agent.decision import (
+from retunable.agent.loop.decision import (
     CallTools,
     Decision,
     Failed,
@@ -22,10 +22,10 @@ from retunable.agent.decision import (
     Rejected,
     StopReason,
 )
-from retunable.agent.model import ToolCall
-from retunable.agent.pinning import Pin
-from retunable.agent.records import StepRecord
-from retunable.agent.run_views import RunState
+from retunable.agent.loop.pinning import Pin
+from retunable.agent.models.model import ToolCall
+from retunable.agent.runs.records import StepRecord
+from retunable.agent.runs.views import RunState
 
 FORM: Final = 1
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from retunable.agent.contents import ToolSchemas
-from retunable.agent.decision import (
+from retunable.agent.loop.decision import (
     CallTools,
     Decision,
     Failed,
@@ -19,11 +18,12 @@ from retunable.agent.decision import (
     stopped,
     tool_choice_at,
 )
-from retunable.agent.model import Message, ModelReply, ModelRequest, ToolCall
-from retunable.agent.persona import compose_system_prompt
-from retunable.agent.provider_set import ProviderSet
-from retunable.agent.refusal import explain_refusal
-from retunable.agent.tools import Tool
+from retunable.agent.models.model import Message, ModelReply, ModelRequest, ToolCall
+from retunable.agent.models.persona import compose_system_prompt
+from retunable.agent.models.provider_set import ProviderSet
+from retunable.agent.models.refusal import explain_refusal
+from retunable.agent.state.contents import ToolSchemas
+from retunable.agent.tools.tool import Tool
 from retunable.config.agent_config import AgentConfig
 from retunable.config.checksum import checksum
 from retunable.config.resolve import Effective

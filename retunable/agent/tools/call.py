@@ -16,12 +16,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.retry import backoff_seconds
-from retunable.agent.threads import ToolThreads, TooManyAbandoned
 from retunable.agent.time_limit import TimeLimitPassed, within
-from retunable.agent.tool_arguments import explain_mismatch
+from retunable.agent.tools.arguments import explain_mismatch
+from retunable.agent.tools.threads import ToolThreads, TooManyAbandoned
 
 if TYPE_CHECKING:
-    from retunable.agent.tools import Tool
+    from retunable.agent.tools.tool import Tool
 
 _log = logging.getLogger("retunable")
 

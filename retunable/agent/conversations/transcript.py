@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from retunable.agent.decision import CallTools, Rejected
-from retunable.agent.model import Message
-from retunable.agent.run_documents import Step, ToolResult
+from retunable.agent.loop.decision import CallTools, Rejected
+from retunable.agent.models.model import Message
+from retunable.agent.runs.documents import Step, ToolResult
 
 CHARACTERS_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.state_store import StateStore
+from retunable.agent.state.keys import StateKeys
+from retunable.agent.state.store import StateStore
 
 FORM: Final = 1
 RUNS_PER_PAGE: Final = 100

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from retunable.agent.model import Message
-from retunable.agent.run_documents import Begun, Ended, Step, ToolResult
+from retunable.agent.models.model import Message
+from retunable.agent.runs.documents import Begun, Ended, Step, ToolResult
 
 REMEMBERED_RUNS: Final = 1000
 

@@ -19,9 +19,9 @@ from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2_grpc impor
 )
 from google.protobuf import wrappers_pb2
 
+from retunable.agent.loop.turn import WORKFLOW
 from retunable.agent.sidecar_link import SidecarLink
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.turn import WORKFLOW
+from retunable.agent.state.keys import StateKeys
 
 CALL_SECONDS: Final = 5.0
 START_SECONDS: Final = 10.0

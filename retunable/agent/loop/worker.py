@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from retunable.agent.steps import Steps
+from retunable.agent.loop.steps import Steps
 from retunable.errors import ConfigurationError
 from retunable.live.sidecar import endpoint_from_environment
 from retunable.live.threads import run_in_daemon_thread
 
 if TYPE_CHECKING:
-    from retunable.agent.workflow import Runtime
+    from retunable.agent.loop.workflow import Runtime
 
 _log = logging.getLogger("retunable")
 
@@ -94,14 +94,14 @@ class Worker:
 
     async def model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Run a model step on the loop of the agent that the run names."""
-        from retunable.agent.workflow import run_on
+        from retunable.agent.loop.workflow import run_on
 
         host = await self._host(data)
         return await run_on(host.loop, host.steps.model_step, data)
 
     async def tool_call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Run a tool call on the loop of the agent that the run names."""
-        from retunable.agent.workflow import run_on
+        from retunable.agent.loop.workflow import run_on
 
         host = await self._host(data)
         return await run_on(host.loop, host.steps.tool_call, data)
@@ -117,7 +117,7 @@ class Worker:
 
     def _keep_connected(self) -> None:
         """Start the runtime as soon as the sidecar listens; the thread's whole life."""
-        from retunable.agent.workflow import new_runtime
+        from retunable.agent.loop.workflow import new_runtime
 
         while self._wait_for_sidecar():
             runtime = self._runtime = new_runtime(self)

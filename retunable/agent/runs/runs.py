@@ -15,24 +15,24 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Final
 
-from retunable.agent.conversations import Conversations
-from retunable.agent.records import RunResult, run_result
-from retunable.agent.run_book import RunBook
-from retunable.agent.run_documents import Begun, Ended, RunRequest
-from retunable.agent.run_index import RunIndex
-from retunable.agent.run_memory import RunMemory
-from retunable.agent.run_status import status_of, tokens_of
-from retunable.agent.run_views import RunState, RunStatus
-from retunable.agent.sidecar_link import SidecarLink
-from retunable.agent.state_store import TooLarge
-from retunable.agent.steps import timestamp
-from retunable.agent.turn import first_input
-from retunable.agent.workflow_client import (
+from retunable.agent.conversations.conversations import Conversations
+from retunable.agent.loop.steps import timestamp
+from retunable.agent.loop.turn import first_input
+from retunable.agent.loop.workflow_client import (
     Progress,
     SidecarBusy,
     SidecarRefused,
     WorkflowClient,
 )
+from retunable.agent.runs.book import RunBook
+from retunable.agent.runs.documents import Begun, Ended, RunRequest
+from retunable.agent.runs.index import RunIndex
+from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.records import RunResult, run_result
+from retunable.agent.runs.status import status_of, tokens_of
+from retunable.agent.runs.views import RunState, RunStatus
+from retunable.agent.sidecar_link import SidecarLink
+from retunable.agent.state.store import TooLarge
 from retunable.errors import (
     ConversationBusy,
     RunFailed,

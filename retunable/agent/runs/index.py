@@ -9,8 +9,8 @@ import asyncio
 import logging
 from typing import Final
 
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.state_store import StateStore
+from retunable.agent.state.keys import StateKeys
+from retunable.agent.state.store import StateStore
 from retunable.errors import Unavailable
 
 _log = logging.getLogger("retunable")

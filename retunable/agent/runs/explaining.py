@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from retunable.agent.contents import Contents
-from retunable.agent.decision import CallTools, Failed, Finished, PlannedCall, Rejected
-from retunable.agent.run_book import RunBook
-from retunable.agent.run_documents import Step
-from retunable.agent.run_memory import RunMemory
-from retunable.agent.run_views import (
+from retunable.agent.loop.decision import CallTools, Failed, Finished, PlannedCall, Rejected
+from retunable.agent.runs.book import RunBook
+from retunable.agent.runs.documents import Step
+from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.runs import Runs
+from retunable.agent.runs.views import (
     ExplainedCall,
     ExplainedStep,
     Explanation,
     RunState,
 )
-from retunable.agent.runs import Runs
-from retunable.agent.state_keys import call_id
+from retunable.agent.state.contents import Contents
+from retunable.agent.state.keys import call_id
 from retunable.errors import RunUnknown
 
 POLL_SECONDS: Final = 0.5

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
-from retunable.agent.model import ToolSpec
-from retunable.agent.tool_arguments import ToolArguments, parameters
-from retunable.agent.tool_call import ToolOutput as ToolOutput
-from retunable.agent.tool_call import call_tool as call_tool
+from retunable.agent.models.model import ToolSpec
+from retunable.agent.tools.arguments import ToolArguments, parameters
+from retunable.agent.tools.call import ToolOutput as ToolOutput
+from retunable.agent.tools.call import call_tool as call_tool
 from retunable.errors import ConfigurationError
 
 MAX_RETRIES: Final = 10

@@ -14,9 +14,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from retunable.agent.model import Finish, Message, ModelReply, ModelRequest, ToolCall, ToolSpec
+from retunable.agent.models.model import (
+    Finish,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ToolCall,
+    ToolSpec,
+)
+from retunable.agent.models.secrets import Env, KeySource, Secret, read_key
 from retunable.agent.retry import parse_http_date, parse_retry_after
-from retunable.agent.secrets import Env, KeySource, Secret, read_key
 from retunable.errors import ConfigurationError, ProviderFailed, ProviderRefused, Unavailable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from retunable.agent.run_documents import (
+from retunable.agent.runs.documents import (
     Begun,
     Ended,
     RunRequest,
@@ -16,10 +16,10 @@ from retunable.agent.run_documents import (
     ToolResult,
     is_forgotten,
 )
-from retunable.agent.run_memory import RunMemories, RunMemory
-from retunable.agent.run_views import RunState
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.state_store import StateStore
+from retunable.agent.runs.memory import RunMemories, RunMemory
+from retunable.agent.runs.views import RunState
+from retunable.agent.state.keys import StateKeys
+from retunable.agent.state.store import StateStore
 from retunable.errors import RunForgotten
 
 READ_AHEAD: Final = 16

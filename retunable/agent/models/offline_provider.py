@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from retunable.agent.model import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
-from retunable.agent.persona import GOAL_OPENING, ROLE_OPENING
+from retunable.agent.models.model import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
+from retunable.agent.models.persona import GOAL_OPENING, ROLE_OPENING
 
 
 class OfflineProvider:

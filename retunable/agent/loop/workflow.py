@@ -19,7 +19,7 @@ from dapr.ext.workflow import (
 )
 from dapr.ext.workflow.logger import LoggerOptions
 
-from retunable.agent.turn import (
+from retunable.agent.loop.turn import (
     MODEL_STEP,
     TOOL_CALL,
     WORKFLOW,

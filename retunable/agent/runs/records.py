@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from retunable.agent.decision import StopReason
+from retunable.agent.loop.decision import StopReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,19 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from retunable.agent.contents import Contents
-from retunable.agent.conversations import Conversations
-from retunable.agent.dapr_state import DaprState
-from retunable.agent.explaining import Explaining
-from retunable.agent.history import History
-from retunable.agent.run_book import RunBook
-from retunable.agent.run_index import RunIndex
-from retunable.agent.runs import Runs
+from retunable.agent.conversations.conversations import Conversations
+from retunable.agent.conversations.history import History
+from retunable.agent.loop.steps import Kept
+from retunable.agent.loop.workflow_client import WorkflowClient
+from retunable.agent.runs.book import RunBook
+from retunable.agent.runs.explaining import Explaining
+from retunable.agent.runs.index import RunIndex
+from retunable.agent.runs.runs import Runs
 from retunable.agent.sidecar_link import SidecarLink
-from retunable.agent.state_keys import StateKeys
-from retunable.agent.state_store import StateStore
-from retunable.agent.steps import Kept
-from retunable.agent.workflow_client import WorkflowClient
+from retunable.agent.state.contents import Contents
+from retunable.agent.state.dapr_state import DaprState
+from retunable.agent.state.keys import StateKeys
+from retunable.agent.state.store import StateStore
 from retunable.config.declaration import Declaration
 
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from retunable.agent.decision import StopReason
-from retunable.agent.records import StepRecord
+from retunable.agent.loop.decision import StopReason
+from retunable.agent.runs.records import StepRecord
 
 
 class RunState(StrEnum):

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from retunable.agent.model import ModelReply, ToolCall
+from retunable.agent.models.model import ModelReply, ToolCall
 from retunable.config.agent_config import AgentConfig
 
 StopReason = Literal["answer", "max_iterations", "max_tokens", "content_filter"]

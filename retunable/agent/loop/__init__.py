@@ -1,0 +1,1 @@
+"""The durable loop: the workflow, its activities, and the decisions made inside them."""

@@ -1,0 +1,1 @@
+"""What the durable loop keeps in the state store: the seam, its Dapr adapter, its keys."""
