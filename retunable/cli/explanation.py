@@ -77,9 +77,21 @@ def _step_lines(step: Told, known: set[str]) -> Iterator[str]:
         yield from _text("  said", step["text"])
     if step["notice"]:
         yield from _text("  not accepted", step["notice"])
+    yield from map(_check_line, step["checks"])
     for call in step["calls"]:
         gave = "" if call["result"] is None else f" -> {result_text(call)}"
         yield f"  calls {call_text(call)}{gave}"
+
+
+def _check_line(check: Told) -> str:
+    judged = "the answer" if check["call"] is None else f"call {check['call'] + 1}"
+    if check["broken"]:
+        outcome = "broken, so not passed"
+    else:
+        scored = f"scored {check['score']:g}, needs {check['threshold']:g}"
+        outcome = f"{'passed' if check['passed'] else 'not passed'} ({scored})"
+    reason = f": {check['reason']}" if check["reason"] else ""
+    return f"  check {check['name']} on {judged}: {outcome}{reason}"
 
 
 def _configuration(record: Told) -> str:

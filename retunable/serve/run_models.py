@@ -59,6 +59,12 @@ class Forgotten(BaseModel):
 
 
 def step_progress(step: ExplainedStep) -> dict[str, Any]:
-    """Return a step as it is told while its run goes on: without config, prompt and schemas."""
+    """Return a step as it is told while its run goes on: without config, prompt and schemas.
+
+    Where guardrails are set, no text of the model: one on the way was never judged as an answer,
+    or did not pass, and whoever watches may show it to a user.
+    """
     told = step.to_json()
-    return {name: told[name] for name in ("record", "text", "notice", "calls")}
+    guarded = step.config is None or bool(step.config.get("guardrails"))
+    text = None if guarded else step.text
+    return {name: told[name] for name in ("record", "notice", "calls", "checks")} | {"text": text}

@@ -75,13 +75,21 @@ class Verdict:
         return "; ".join(_line(check) for check in self.failed)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the form that a step's record keeps."""
+        """Return the form that a step keeps."""
         return [asdict(check) for check in self.checks]
 
     @classmethod
     def from_json(cls, data: Sequence[Mapping[str, Any]]) -> Verdict:
         """Read ``to_json``'s form."""
         return cls(tuple(CheckResult(**check) for check in data))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict of one step: on the tool call of this index, or on the answer."""
+
+    verdict: Verdict
+    call: int | None = None
 
 
 def explain_to_model(proposal: Proposal, verdict: Verdict) -> str:

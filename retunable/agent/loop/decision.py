@@ -59,14 +59,6 @@ class Rejected:
 Decision = Finished | Failed | CallTools | Rejected
 
 
-def stop_before_call(step: int, *, max_iterations: int, last_text: str) -> Finished | None:
-    """Tell whether step ``step`` (the first is 1) may not call the model any more.
-
-    A limit lowered while the run is in flight is met here.
-    """
-    return stopped(max_iterations, last_text) if step > max_iterations else None
-
-
 def decide(
     reply: ModelReply, *, step: int, max_iterations: int, offered: Collection[str]
 ) -> Finished | CallTools:

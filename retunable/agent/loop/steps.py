@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from retunable.agent.conversations.conversations import Conversation, Conversations
 from retunable.agent.conversations.history import History
 from retunable.agent.conversations.transcript import last_text, messages_so_far
-from retunable.agent.loop.decision import CallTools, Decision, Failed, Finished, stop_before_call
+from retunable.agent.loop.decision import CallTools, Decision, Failed, Finished, stopped
 from retunable.agent.loop.flights import Flights
 from retunable.agent.loop.patience import patiently
 from retunable.agent.loop.pinning import Chosen, choose, effective_from, reference_to
@@ -34,6 +34,7 @@ from retunable.agent.state.keys import call_id
 from retunable.agent.state.store import TooLarge
 from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool, call_tool
+from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.package import PACKAGE_VERSION
 from retunable.config.resolve import Effective, resolve
@@ -153,30 +154,34 @@ class Steps:
             reason = f"its conversation was busy with run {busy.holder}"
             await self._end(memory, state=RunState.FAILED, reason=reason, busy_with=busy.holder)
             return None
-        messages = self._messages(memory, number)
-        stop = stop_before_call(
-            number,
-            max_iterations=chosen.effective.config.max_iterations,
-            last_text=last_text(messages),
-        )
-        if stop is not None:
-            await self._end(
-                memory, state=RunState.FINISHED, text=stop.text, stop_reason=stop.stop_reason
-            )
+        if number > chosen.effective.config.max_iterations:
+            await self._end_at_limit(memory, number, chosen.effective.config)
             return None
-        told = (*(memory.history or ()), *messages)
+        told = (*(memory.history or ()), *self._messages(memory, number))
         prepared = self._calls.prepare(chosen.effective, told, step=number)
         started_at = timestamp()
         keeping = asyncio.create_task(patiently(self._kept.contents.put, prepared.contents))
         try:
-            decision, reply = await self._calls.ask(
-                prepared, chosen.effective, snapshot, step=number
-            )
+            outcome = await self._calls.ask(prepared, chosen.effective, snapshot, step=number)
             await keeping
         finally:
             keeping.cancel()
-        record = self._record(number, chosen, prepared, reply, started_at)
-        return await self._keep_step(memory, Step(record=record, decision=decision))
+        record = self._record(number, chosen, prepared, outcome.reply, started_at)
+        step = Step(record=record, decision=outcome.decision, judged=outcome.judged)
+        return await self._keep_step(memory, step)
+
+    async def _end_at_limit(self, memory: RunMemory, number: int, config: AgentConfig) -> None:
+        """End a run whose limit was lowered below the steps that it took.
+
+        What the model said on the way was never judged as an answer, or did not pass.
+        """
+        text = last_text(self._messages(memory, number, keep_rejected=False))
+        if text and not await self._calls.may_be_given(config, text):
+            text = ""
+        stop = stopped(config.max_iterations, text)
+        await self._end(
+            memory, state=RunState.FINISHED, text=stop.text, stop_reason=stop.stop_reason
+        )
 
     async def _keep_step(self, memory: RunMemory, step: Step) -> Step:
         try:
@@ -304,9 +309,12 @@ class Steps:
         found = await patiently(self._kept.contents.get_many, [checksum])
         return effective_from(reference, found.get(checksum))
 
-    def _messages(self, memory: RunMemory, number: int) -> tuple[Message, ...]:
+    def _messages(
+        self, memory: RunMemory, number: int, *, keep_rejected: bool = True
+    ) -> tuple[Message, ...]:
         steps = [memory.steps[n] for n in range(1, number)]
-        return messages_so_far(memory.begun.message or "", steps, memory.results)
+        asked = memory.begun.message or ""
+        return messages_so_far(asked, steps, memory.results, keep_rejected=keep_rejected)
 
     def _record(
         self,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from retunable.agent.guardrails.check import Judged, Verdict, explain_to_model
+from retunable.agent.guardrails.proposal import Answer, Proposal, ProposedCall
 from retunable.agent.loop.decision import (
     CallTools,
     Decision,
@@ -18,7 +20,7 @@ from retunable.agent.loop.decision import (
     stopped,
     tool_choice_at,
 )
-from retunable.agent.models.model import Message, ModelReply, ModelRequest, ToolCall
+from retunable.agent.models.model import Message, ModelReply, ModelRequest
 from retunable.agent.models.persona import compose_system_prompt
 from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.models.refusal import explain_refusal
@@ -32,27 +34,10 @@ from retunable.errors import ProviderFailed, ProviderRefused
 
 
 class Guard(Protocol):
-    """What judges a model's proposals before they count; a text says what is wrong with one."""
+    """What judges a model's proposals before they count."""
 
-    async def check_answer(self, config: AgentConfig, text: str) -> str | None:
-        """Return what the model is told about an answer that does not pass."""
-
-    async def check_call(self, config: AgentConfig, call: ToolCall) -> str | None:
-        """Return what the model is told about a tool call that does not pass."""
-
-
-class PassAll:
-    """A ``Guard`` that passes everything."""
-
-    async def check_answer(self, config: AgentConfig, text: str) -> str | None:
-        """Pass."""
-        del config, text
-        return None
-
-    async def check_call(self, config: AgentConfig, call: ToolCall) -> str | None:
-        """Pass."""
-        del config, call
-        return None
+    async def judge(self, config: AgentConfig, proposal: Proposal) -> Verdict:
+        """Return what the checks of a config say about a proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +49,15 @@ class Prepared:
     system_prompt_checksum: str
     tools_checksum: str
     contents: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a model call; ``reply`` is None where it did not work."""
+
+    decision: Decision
+    reply: ModelReply | None = None
+    judged: tuple[Judged, ...] = ()
 
 
 class ModelCalls:
@@ -107,7 +101,7 @@ class ModelCalls:
 
     async def ask(
         self, prepared: Prepared, effective: Effective, snapshot: Snapshot, *, step: int
-    ) -> tuple[Decision, ModelReply | None]:
+    ) -> Outcome:
         """Call the model and decide what follows; a call that does not work is a decision too."""
         config = effective.config
         try:
@@ -115,28 +109,44 @@ class ModelCalls:
         except ProviderRefused as refused:
             text = explain_refusal(refused, effective, snapshot)
             self._providers.note_refusal(text)
-            return Failed(text), None
+            return Outcome(Failed(text))
         except ProviderFailed as failed:
-            return Failed(f"provider {config.provider!r} failed: {failed}"), None
+            return Outcome(Failed(f"provider {config.provider!r} failed: {failed}"))
         self._providers.note_refusal(None)
         limit = config.max_iterations
         decision = decide(reply, step=step, max_iterations=limit, offered=prepared.offered)
-        return await self._guarded(decision, config, step), reply
+        decision, judged = await self._guarded(decision, config, step)
+        return Outcome(decision, reply, judged)
+
+    async def may_be_given(self, config: AgentConfig, text: str) -> bool:
+        """Tell whether a text that was not judged as an answer may become one."""
+        return (await self._guard.judge(config, Answer(text))).passed
 
     async def _guarded(
         self, decision: Finished | CallTools, config: AgentConfig, step: int
-    ) -> Decision:
+    ) -> tuple[Finished | CallTools | Rejected, tuple[Judged, ...]]:
         if isinstance(decision, CallTools):
-            calls = [await self._guarded_call(plan, config) for plan in decision.calls]
-            return CallTools(decision.text, tuple(calls))
-        notice = await self._guard.check_answer(config, decision.text)
-        if notice is None:
-            return decision
+            return await self._guarded_calls(decision, config)
+        answer = Answer(decision.text)
+        verdict = await self._guard.judge(config, answer)
+        judged = (Judged(verdict),)
+        if verdict.passed:
+            return decision, judged
         if step >= config.max_iterations:
-            return stopped(config.max_iterations, "")
-        return Rejected(decision.text, notice)
+            return stopped(config.max_iterations, ""), judged
+        return Rejected(decision.text, explain_to_model(answer, verdict)), judged
 
-    async def _guarded_call(self, plan: PlannedCall, config: AgentConfig) -> PlannedCall:
-        if plan.refusal is not None:
-            return plan
-        return PlannedCall(plan.call, await self._guard.check_call(config, plan.call))
+    async def _guarded_calls(
+        self, decision: CallTools, config: AgentConfig
+    ) -> tuple[CallTools, tuple[Judged, ...]]:
+        calls = list(decision.calls)
+        judged: list[Judged] = []
+        for index, plan in enumerate(decision.calls):
+            if plan.refusal is not None:
+                continue
+            proposed = ProposedCall(plan.call.name, plan.call.arguments)
+            verdict = await self._guard.judge(config, proposed)
+            judged.append(Judged(verdict, index))
+            if not verdict.passed:
+                calls[index] = PlannedCall(plan.call, explain_to_model(proposed, verdict))
+        return CallTools(decision.text, tuple(calls)), tuple(judged)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
+from retunable.agent.guardrails.check import Judged, Verdict
 from retunable.agent.loop.decision import (
     CallTools,
     Decision,
@@ -115,10 +116,15 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One model call as recorded, and what follows from it; no decision where it was forgotten."""
+    """One model call as recorded, and what follows from it; no decision where it was forgotten.
+
+    ``judged`` are the verdicts of guardrails; where it was forgotten they have lost their reasons,
+    which may repeat what was said.
+    """
 
     record: StepRecord
     decision: Decision | None
+    judged: tuple[Judged, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -127,15 +133,17 @@ class Step:
         kind, content = _decision_to_json(self.decision)
         # What is absent or empty is left out: it is a tenth of what a step costs to keep.
         said = {name: value for name, value in self.record.to_json().items() if value not in _NONE}
-        record = said | {"decision": kind}
-        return {"v": FORM, "record": record, "content": content}
+        verdicts, reasons = _judged_to_json(self.judged)
+        record = said | {"decision": kind} | verdicts
+        return {"v": FORM, "record": record, "content": content | reasons}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         """Read the stored form, forgotten or not."""
         record, content = data["record"], data.get("content")
         decision = None if content is None else _decision_from_json(record["decision"], content)
-        return cls(record=StepRecord.from_json(record), decision=decision)
+        judged = _judged_from_json(record.get("verdicts", ()), (content or {}).get("reasons"))
+        return cls(record=StepRecord.from_json(record), decision=decision, judged=judged)
 
     @property
     def runnable(self) -> tuple[int, ...]:
@@ -248,6 +256,30 @@ def _decision_from_json(kept: Mapping[str, Any], content: Mapping[str, Any]) -> 
             return Rejected(content["text"], content["notice"])
         case kind:
             raise ValueError(f"a step of an unknown kind, {kind!r}: written by a later release?")
+
+
+def _judged_to_json(judged: tuple[Judged, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is kept of verdicts, and what can be forgotten; nothing where nothing checked."""
+    kept, reasons = [], []
+    for one in judged:
+        checks = one.verdict.to_json()
+        if checks:
+            reasons.append([check.pop("reason") for check in checks])
+            kept.append({"call": one.call, "checks": checks})
+    return ({"verdicts": kept}, {"reasons": reasons}) if kept else ({}, {})
+
+
+def _judged_from_json(
+    kept: Sequence[Mapping[str, Any]], reasons: Sequence[Sequence[str]] | None
+) -> tuple[Judged, ...]:
+    judged = []
+    for number, one in enumerate(kept):
+        texts = reasons[number] if reasons else [""] * len(one["checks"])
+        checks = [
+            {**check, "reason": text} for check, text in zip(one["checks"], texts, strict=True)
+        ]
+        judged.append(Judged(Verdict.from_json(checks), one["call"]))
+    return tuple(judged)
 
 
 def _planned_to_json(planned: PlannedCall) -> dict[str, Any]:

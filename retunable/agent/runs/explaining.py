@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+from retunable.agent.guardrails.check import CheckResult
 from retunable.agent.loop.decision import CallTools, Failed, Finished, PlannedCall, Rejected
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.documents import Step
@@ -13,6 +14,7 @@ from retunable.agent.runs.memory import RunMemory
 from retunable.agent.runs.runs import Runs
 from retunable.agent.runs.views import (
     ExplainedCall,
+    ExplainedCheck,
     ExplainedStep,
     Explanation,
     RunState,
@@ -109,6 +111,21 @@ def _explained(step: Step, memory: RunMemory, contents: Mapping[str, Any]) -> Ex
         text=text,
         notice=notice,
         calls=calls,
+        checks=tuple(
+            _check(one.call, check) for one in step.judged for check in one.verdict.checks
+        ),
+    )
+
+
+def _check(call: int | None, check: CheckResult) -> ExplainedCheck:
+    return ExplainedCheck(
+        call=call,
+        name=check.name,
+        score=check.score,
+        threshold=check.threshold,
+        passed=check.passed,
+        broken=check.broken,
+        reason=check.reason,
     )
 
 

@@ -67,12 +67,28 @@ class ExplainedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedCheck:
+    """What one guardrail said of one proposal: the tool call of this index, or the answer.
+
+    ``broken`` where the check itself raised or hung; then nothing passes.
+    """
+
+    call: int | None
+    name: str
+    score: float
+    threshold: float
+    passed: bool
+    broken: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedStep:
     """One model call and its tool calls, with what they ran on.
 
     ``config``, ``system_prompt`` and ``tools`` are as the model got them: the effective config by
     field name, the prompt as sent, the tool schemas. ``text`` is what the model said, ``notice``
-    what it was told about it by a guardrail.
+    what it was told about it by a guardrail, ``checks`` what each guardrail found.
     """
 
     record: StepRecord
@@ -82,6 +98,7 @@ class ExplainedStep:
     text: str | None = None
     notice: str | None = None
     calls: tuple[ExplainedCall, ...] = ()
+    checks: tuple[ExplainedCheck, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return every field as JSON values."""

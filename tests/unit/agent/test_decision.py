@@ -8,7 +8,6 @@ from retunable.agent.loop.decision import (
     PlannedCall,
     decide,
     offered_tools,
-    stop_before_call,
     tool_choice_at,
 )
 from retunable.agent.models.model import Finish, ModelReply, ToolCall
@@ -54,15 +53,6 @@ def test_a_call_of_a_tool_that_is_not_offered_is_answered_with_the_ones_that_are
     )
     assert isinstance(decision, CallTools)
     assert decision.calls[0].refusal == "There is no tool 'search' here; the tools are: add, sub."
-
-
-def test_a_limit_lowered_in_flight_stops_before_the_next_call() -> None:
-    stop = stop_before_call(6, max_iterations=2, last_text="so far")
-    assert stop == Finished("so far", "max_iterations")
-
-
-def test_the_last_allowed_call_is_made() -> None:
-    assert stop_before_call(10, max_iterations=10, last_text="") is None
 
 
 def test_without_an_allow_list_every_registered_tool_is_offered() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from retunable.agent.guardrails.check import CheckResult, Judged, Verdict
 from retunable.agent.loop.decision import (
     CallTools,
     Decision,
@@ -97,6 +98,38 @@ def test_a_step_without_a_release_survives_its_stored_form() -> None:
     )
     step = Step(record=replace(bare, override_keys=()), decision=Failed("no"))
     assert Step.from_json(stored(step)) == step
+
+
+SAFE = CheckResult(name="length", score=1.0, threshold=0.5)
+RUDE = CheckResult(name="tone", score=0.25, threshold=0.5, reason="SECRET is rude")
+BROKEN = CheckResult(name="judge", score=0.0, threshold=0.5, reason="raised", broken=True)
+JUDGED = (Judged(Verdict((SAFE, RUDE)), 0), Judged(Verdict((SAFE, BROKEN)), 1))
+
+
+def test_verdicts_survive_their_stored_form() -> None:
+    step = Step(record=RECORD, decision=CallTools("t", CALLS), judged=JUDGED)
+    assert Step.from_json(stored(step)) == step
+    assert stored(step)["record"]["verdicts"][0] == {
+        "call": 0,
+        "checks": [
+            {"name": "length", "score": 1.0, "threshold": 0.5, "broken": False},
+            {"name": "tone", "score": 0.25, "threshold": 0.5, "broken": False},
+        ],
+    }
+
+
+def test_forgotten_verdicts_keep_their_scores_and_lose_their_reasons() -> None:
+    step = Step(record=RECORD, decision=CallTools("t", CALLS), judged=JUDGED)
+    data = forgotten(stored(step))
+    assert "SECRET" not in json.dumps(data)
+    first = Step.from_json(data).judged[0]
+    assert first == Judged(Verdict((SAFE, replace(RUDE, reason=""))), 0)
+
+
+def test_a_step_from_before_verdicts_were_kept_is_read() -> None:
+    data = stored(Step(record=RECORD, decision=Rejected("t", "no")))
+    assert not {"verdicts", "reasons"} & (set(data["record"]) | set(data["content"]))
+    assert Step.from_json(data).judged == ()
 
 
 def test_what_a_run_was_asked_survives_its_stored_form() -> None:

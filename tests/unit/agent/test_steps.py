@@ -10,10 +10,13 @@ import pytest
 
 from retunable.agent.conversations.conversations import Conversations
 from retunable.agent.conversations.history import History
+from retunable.agent.guardrails.check import CheckResult, Verdict
+from retunable.agent.guardrails.guard import Guardrails
+from retunable.agent.guardrails.proposal import Answer, Proposal
 from retunable.agent.loop.pinning import Pin
 from retunable.agent.loop.steps import Kept, Steps
 from retunable.agent.loop.turn import Call, ContinueAsNew, first_input, turn
-from retunable.agent.models.call import Guard, ModelCalls, PassAll
+from retunable.agent.models.call import Guard, ModelCalls
 from retunable.agent.models.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.models.offline_provider import OfflineProvider
 from retunable.agent.models.provider_set import ProviderSet
@@ -24,6 +27,7 @@ from retunable.agent.runs.memory import RunMemory
 from retunable.agent.runs.views import RunState
 from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import StateKeys
+from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import tool
 from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
@@ -104,7 +108,7 @@ class Replica:
         self.steps = Steps(
             self.live,
             constraints=CONSTRAINTS,
-            calls=ModelCalls(self.providers, tools, guard or PassAll()),
+            calls=ModelCalls(self.providers, tools, guard or Guardrails({}, threads=ToolThreads())),
             tools=tools,
             kept=Kept(
                 book=self.book,
@@ -343,16 +347,15 @@ async def test_a_limit_lowered_in_flight_ends_the_run_before_the_next_call() -> 
     assert (run.ended.stop_reason, len(replica.provider.requests)) == ("max_iterations", 1)
 
 
-class NoDoubts(PassAll):
+class NoDoubts:
     """A guard that lets nothing that says 'maybe' through, and no call with 13."""
 
-    async def check_answer(self, config: AgentConfig, text: str) -> str | None:
+    async def judge(self, config: AgentConfig, proposal: Proposal) -> Verdict:
         del config
-        return "do not say maybe" if "maybe" in text else None
-
-    async def check_call(self, config: AgentConfig, call: ToolCall) -> str | None:
-        del config
-        return "13 is not allowed" if "13" in call.arguments else None
+        text = proposal.text if isinstance(proposal, Answer) else proposal.arguments
+        score = 0.0 if "maybe" in text or "13" in text else 1.0
+        reason = "be sure" if score == 0 else ""
+        return Verdict((CheckResult(name="doubt", score=score, threshold=0.5, reason=reason),))
 
 
 async def test_an_answer_that_a_guardrail_rejects_goes_back_to_the_model() -> None:
@@ -360,7 +363,10 @@ async def test_an_answer_that_a_guardrail_rejects_goes_back_to_the_model() -> No
     run = await replica.run()
     assert run.ended.text == "done"
     told = [message.text for message in replica.provider.requests[1].messages]
-    assert told == ["?", "maybe", "do not say maybe"]
+    assert told[:2] == ["?", "maybe"]
+    assert "doubt: be sure" in told[2]
+    verdicts = [one.verdict.passed for step in run.steps for one in step.judged]
+    assert verdicts == [False, True]
 
 
 async def test_a_rejected_answer_is_not_given_at_the_limit() -> None:
@@ -369,13 +375,42 @@ async def test_a_rejected_answer_is_not_given_at_the_limit() -> None:
     run = await replica.run()
     assert run.ended.stop_reason == "max_iterations"
     assert "maybe" not in (run.ended.text or "")
+    assert [one.verdict.reasons for one in run.steps[0].judged] == ["doubt: be sure"]
+
+
+ASK_WITH_A_DOUBT = ModelReply(text="maybe", calls=ASK.calls)
+ASK_WITHOUT_A_DOUBT = ModelReply(text="certainly", calls=ASK.calls)
+
+
+@pytest.mark.parametrize(
+    ("script", "given"),
+    [
+        ((ModelReply(text="maybe"),), "I stopped after the limit"),
+        ((ASK_WITH_A_DOUBT,), "I stopped after the limit"),
+        ((ASK_WITHOUT_A_DOUBT,), "certainly"),
+        ((ASK_WITHOUT_A_DOUBT, ModelReply(text="maybe")), "certainly"),
+    ],
+    ids=["a rejected answer", "an unjudged text", "a text that passes", "the one before"],
+)
+async def test_a_limit_lowered_in_flight_gives_nothing_that_did_not_pass(
+    script: tuple[ModelReply, ...], given: str
+) -> None:
+    replica = Replica(*script, guard=NoDoubts())
+
+    def lower() -> None:
+        if not replica.provider.script:
+            replica.live.now = snapshot_of(2, max_iterations="1")
+
+    run = await replica.run(pin="call", between=lower)
+    assert run.ended.stop_reason == "max_iterations"
+    assert (run.ended.text or "").startswith(given)
 
 
 async def test_a_rejected_call_is_answered_instead_of_made() -> None:
     bad = ModelReply(text="", calls=(ToolCall("c1", "double", '{"number": 13}'),))
     replica = Replica(bad, ANSWER, guard=NoDoubts())
     await replica.run()
-    assert replica.provider.requests[1].messages[-1].text == "13 is not allowed"
+    assert "doubt: be sure" in replica.provider.requests[1].messages[-1].text
 
 
 async def test_a_busy_conversation_ends_the_run_without_a_call() -> None:

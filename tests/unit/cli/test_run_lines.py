@@ -6,7 +6,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from retunable.agent.runs.views import ExplainedCall, ExplainedStep, Explanation, RunState
+import pytest
+
+from retunable.agent.runs.views import (
+    ExplainedCall,
+    ExplainedCheck,
+    ExplainedStep,
+    Explanation,
+    RunState,
+)
 from retunable.cli.explanation import explanation_lines
 from retunable.cli.run_commands import StateChoice
 from retunable.cli.step_lines import StepLines
@@ -72,6 +80,28 @@ async def test_an_explanation_tells_question_configuration_and_answer() -> None:
     assert "    You are Assistant." in lines
     assert '  calls add({"a": 1}) -> 3 4' in lines
     assert lines[-1] == "answer (answer): the answer"
+
+
+async def test_an_explanation_tells_what_each_guardrail_found() -> None:
+    safe = ExplainedCheck(
+        call=0, name="terms", score=1, threshold=0.5, passed=True, broken=False, reason=""
+    )
+    rude = replace(safe, call=None, name="tone", score=0.25, passed=False, reason="be kind")
+    broken = replace(rude, name="judge", score=0, broken=True, reason="it raised")
+    lines = await lines_of(replace(a_step(), checks=(safe, rude, broken)))
+    assert [line for line in lines if line.startswith("  check ")] == [
+        "  check terms on call 1: passed (scored 1, needs 0.5)",
+        "  check tone on the answer: not passed (scored 0.25, needs 0.5): be kind",
+        "  check judge on the answer: broken, so not passed: it raised",
+    ]
+
+
+@pytest.mark.parametrize(("guardrails", "shown"), [({}, "said"), ({"tone": {}}, None)])
+def test_whoever_watches_a_guarded_run_sees_no_text_that_was_not_judged(
+    guardrails: dict[str, Any], shown: str | None
+) -> None:
+    step = replace(a_step(text="said"), config={"guardrails": guardrails})
+    assert told(step)["text"] == shown
 
 
 async def test_a_configuration_is_shown_once_until_it_changes() -> None:

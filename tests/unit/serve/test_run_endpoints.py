@@ -203,7 +203,7 @@ async def test_steps_come_as_events_without_prompts_and_end_with_the_run() -> No
     assert response.headers["content-type"].startswith("text/event-stream")
     first, second, end = [_parsed(frame) for frame in response.text.strip().split("\n\n")]
     assert (first[0], first[1]["text"], second[1]["record"]["step"]) == ("step", "é\n", 2)
-    assert set(first[1]) == {"record", "text", "notice", "calls"}
+    assert set(first[1]) == {"record", "text", "notice", "calls", "checks"}
     assert (end[0], end[1]["state"]) == ("end", "finished")
 
 
