@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +17,7 @@ from retunable.agent.runs.documents import RunRequest
 from retunable.agent.runs.records import RunResult
 from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.started_agent import Program, StartedAgent
+from retunable.agent.state.keys import new_run_id
 from retunable.agent.status import AgentStatus
 from retunable.config.constraints import Constraints
 from retunable.config.declaration import Declaration, declare
@@ -300,7 +300,7 @@ class DurableAgent:
         return RunRequest(
             agent=self.name,
             environment=self.declaration.environment,
-            run_id=run_id or uuid.uuid4().hex,
+            run_id=run_id or new_run_id(),
             message=message,
             pin=self._pin,
             conversation_id=conversation_id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -55,8 +55,9 @@ class SnapshotSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Where the runs of one agent are kept."""
+    """Where the runs of one agent are kept; ``met`` is told of each run that has a step here."""
 
+    met: Callable[[str], None]
     book: RunBook
     contents: Contents
     conversations: Conversations
@@ -134,6 +135,7 @@ class Steps:
 
     async def _model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
         run_id, number = data["run_id"], data["step"]
+        self._kept.met(run_id)
         try:
             memory = await patiently(self._kept.book.at_step, run_id, number)
             if memory is None or memory.ended is not None or memory.begun.message is None:

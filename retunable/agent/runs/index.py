@@ -1,13 +1,17 @@
-"""The list of the latest runs: written apart from the runs, a moment later, many at once.
+"""The list of the latest runs: written apart from the runs, at most once a second, many at once.
 
-A crash can lose the last second of it, not a run; a run's later steps bring it back.
+A run that begins while nothing was written lately is on it within milliseconds, and whoever meets
+a run in one of its steps puts it on the list. So only a run that began and ended within the second
+before a crash can be missing; it is still found by its id.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from retunable.agent.state.keys import StateKeys
 from retunable.agent.state.store import StateStore
@@ -17,7 +21,36 @@ _log = logging.getLogger("retunable")
 
 FORM: Final = 1
 LISTED: Final = 500
+RUNS_PER_PAGE: Final = 50
+PAGES: Final = LISTED // RUNS_PER_PAGE
+"""Earlier runs are set apart by pages: a list of 500 written whole is half of what a short run writes."""
 PAUSE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the list as it stands; ``pages`` counts those ever set apart before it."""
+
+    runs: tuple[str, ...] = ()
+    pages: int = 0
+    etag: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], etag: str) -> Self:
+        """Read the stored form."""
+        return cls(tuple(data["runs"]), data.get("pages", 0), etag)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {"v": FORM, "runs": list(self.runs), "pages": self.pages}
+
+    def with_runs(self, runs: tuple[str, ...]) -> tuple[Head, Mapping[int, tuple[str, ...]]]:
+        """Return the list with more runs at its end, and the pages that are set apart from it."""
+        left = tuple(dict.fromkeys((*self.runs, *runs)))
+        pages: dict[int, tuple[str, ...]] = {}
+        while len(left) >= 2 * RUNS_PER_PAGE:
+            pages[self.pages + len(pages)], left = left[:RUNS_PER_PAGE], left[RUNS_PER_PAGE:]
+        return Head(left, self.pages + len(pages), self.etag), pages
 
 
 class RunIndex:
@@ -25,7 +58,7 @@ class RunIndex:
 
     def __init__(self, store: StateStore, keys: StateKeys) -> None:
         self._store = store
-        self._key = keys.index
+        self._keys = keys
         self._noted: dict[str, None] = {}
         self._known: dict[str, None] = {}
         self._writer: asyncio.Task[None] | None = None
@@ -38,13 +71,18 @@ class RunIndex:
         if len(self._known) > 2 * LISTED:
             self._known = dict.fromkeys(list(self._known)[-LISTED:])
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_soon(), name="retunable-run-index")
+            self._writer = asyncio.create_task(self._write_at_times(), name="retunable-run-index")
 
     async def latest(self, limit: int) -> tuple[str, ...]:
         """Return run ids, the latest first."""
-        stands = (await self._store.get_many([self._key])).get(self._key)
-        listed = dict.fromkeys(stands.value["runs"] if stands else ())
-        runs = list(listed | dict.fromkeys(run for run in self._noted if run not in listed))
+        head = await self._head()
+        needed = -(-max(0, limit - len(head.runs)) // RUNS_PER_PAGE)
+        first = max(0, head.pages - min(needed, PAGES))
+        keys = [self._keys.index_page(number) for number in range(first, head.pages)]
+        found = await self._store.get_many(keys)
+        listed = [run for key in keys if key in found for run in found[key].value["runs"]]
+        # A run that was met again stands where it stood first.
+        runs = list(dict.fromkeys((*listed, *head.runs, *self._noted)))
         return tuple(reversed(runs[max(0, len(runs) - limit) :]))
 
     async def close(self) -> None:
@@ -58,23 +96,35 @@ class RunIndex:
         except (TimeoutError, Unavailable):
             _log.warning("the list of runs lacks its last ones: the state store did not answer")
 
-    async def _write_soon(self) -> None:
+    async def _write_at_times(self) -> None:
         while self._noted:
-            await asyncio.sleep(PAUSE_SECONDS)
             try:
                 await self._write()
             except Unavailable:
                 _log.debug("the list of runs is written later", exc_info=True)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _write(self) -> None:
         while self._noted:
-            adding = list(self._noted)
-            stands = (await self._store.get_many([self._key])).get(self._key)
-            listed = dict.fromkeys(stands.value["runs"] if stands else ())
-            value = {"v": FORM, "runs": list(listed | dict.fromkeys(adding))[-LISTED:]}
-            if stands is None:
-                written = (await self._store.insert(self._key, value)).won
-            else:
-                written = await self._store.save(self._key, value, etag=stands.etag)
-            if written:
+            adding = tuple(self._noted)
+            head, pages = (await self._head()).with_runs(adding)
+            # Set apart before the list refers to them. Another replica that loses writes the same.
+            await self._store.put(
+                {
+                    self._keys.index_page(number): {"v": FORM, "runs": list(runs)}
+                    for number, runs in pages.items()
+                }
+            )
+            if await self._write_head(head):
                 self._noted = {run: None for run in self._noted if run not in adding}
+                gone = [number - PAGES for number in pages if number >= PAGES]
+                await self._store.delete([self._keys.index_page(number) for number in gone])
+
+    async def _write_head(self, head: Head) -> bool:
+        if head.etag is None:
+            return (await self._store.insert(self._keys.index, head.to_json())).won
+        return await self._store.save(self._keys.index, head.to_json(), etag=head.etag)
+
+    async def _head(self) -> Head:
+        stands = (await self._store.get_many([self._keys.index])).get(self._keys.index)
+        return Head() if stands is None else Head.from_json(stands.value, stands.etag)

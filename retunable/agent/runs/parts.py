@@ -81,6 +81,7 @@ def run_parts(
     return RunParts(
         link=link,
         kept=Kept(
+            met=index.note,
             book=book,
             contents=contents,
             conversations=conversations,

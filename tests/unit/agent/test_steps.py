@@ -96,6 +96,7 @@ class Replica:
         self.state = state or FakeState()
         self.provider = Scripted(*script)
         self.refusals: list[str | None] = []
+        self.met: list[str] = []
         self.providers = ProviderSet(
             {"mine": self.provider},
             on_refusal=lambda: self.refusals.append(self.providers.refusal),
@@ -111,6 +112,7 @@ class Replica:
             calls=ModelCalls(self.providers, tools, guard or Guardrails({}, threads=ToolThreads())),
             tools=tools,
             kept=Kept(
+                met=self.met.append,
                 book=self.book,
                 contents=Contents(self.state, KEYS),
                 conversations=self.conversations,
@@ -244,6 +246,15 @@ async def test_a_replica_that_never_saw_the_pinned_config_goes_on_with_it() -> N
     await other.steps.model_step(data)
     assert other.provider.requests[0].system_prompt == "You are R."
     assert [m.text for m in other.provider.requests[0].messages] == ["?", "", "42"]
+
+
+async def test_a_replica_that_goes_on_with_a_run_says_that_it_met_it() -> None:
+    replica = Replica(ASK)
+    data = await _first_step(replica)
+    other = Replica(ANSWER, state=replica.state)
+    await other.steps.tool_call(_call(0))
+    await other.steps.model_step(data)
+    assert other.met == ["r"]
 
 
 async def test_a_recorded_step_is_never_asked_for_again() -> None:
