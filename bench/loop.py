@@ -27,6 +27,7 @@ LONG_STEPS = 31
 GROWTH_STEPS = 205
 CONCURRENT = 20
 CONCURRENT_ROUNDS = 3 if QUICK else 8
+WRITTEN_LATE_SECONDS = 1.5
 
 
 def main() -> None:
@@ -80,33 +81,37 @@ def _bytes_sent() -> int:
         return int(client.info("stats")["total_net_input_bytes"])
 
 
-async def _measured(run: Any, sent: Any = None) -> dict[str, float]:
+async def _measured(run: Any) -> dict[str, float]:
     for _ in range(5):
         await run(1)
     one = [await _timed(run, 1) for _ in range(ONE_CALL_RUNS)]
     await run(LONG_STEPS)
-    long = [await _timed(run, LONG_STEPS) for _ in range(LONG_RUNS)]
+    slow = [await _timed(run, LONG_STEPS) for _ in range(LONG_RUNS)]
     rates = []
     for _ in range(CONCURRENT_ROUNDS):
         began = time.perf_counter()
         await asyncio.gather(*(run(1) for _ in range(CONCURRENT)))
         rates.append(CONCURRENT / (time.perf_counter() - began))
-    sent = _bytes_sent()
-    await run(LONG_STEPS)
-    await asyncio.sleep(1.5)
-    long_bytes = _bytes_sent() - sent
-    sent = _bytes_sent()
-    await run(6)
-    await asyncio.sleep(1.5)
-    short_bytes = _bytes_sent() - sent
+    alone = await _bytes_of(run, LONG_STEPS)
+    long, short = [await _bytes_of(run, steps, "talk") for steps in (LONG_STEPS, 6)]
     return {
-        "30 tools, KB to Redis": long_bytes / 1000,
-        "30 tools beside 5, bytes": long_bytes / short_bytes,
+        "30 tools, KB to Redis": alone / 1000,
+        "30 tools in a talk, KB to Redis": long / 1000,
+        "30 tools beside 5, bytes": long / short,
         "one call, median ms": 1000 * statistics.median(one),
         "one call, p90 ms": 1000 * sorted(one)[len(one) * 9 // 10],
-        "31 + 30 calls, median ms": 1000 * statistics.median(long),
+        "31 + 30 calls, median ms": 1000 * statistics.median(slow),
         "20 at once, runs/s": statistics.median(rates),
     }
+
+
+async def _bytes_of(run: Any, steps: int, conversation: str | None = None) -> int:
+    """Return what a run sends to Redis, and what is written a moment after it."""
+    await asyncio.sleep(WRITTEN_LATE_SECONDS)
+    sent = _bytes_sent()
+    await run(steps, conversation)
+    await asyncio.sleep(WRITTEN_LATE_SECONDS)
+    return _bytes_sent() - sent
 
 
 async def _timed(run: Any, steps: int) -> float:
@@ -142,7 +147,8 @@ async def floor() -> dict[str, float]:
     runtime.start()
     client = DaprWorkflowClient()
 
-    async def run(steps: int) -> None:
+    async def run(steps: int, conversation: str | None = None) -> None:
+        del conversation  # a bare workflow knows none
         instance = await client.schedule_new_workflow(body, input=steps)
         await client.wait_for_workflow_completion(instance)
 
@@ -158,8 +164,11 @@ async def ours() -> dict[str, float]:
         """Asks for a tool until the message's number of steps is reached."""
 
         async def complete(self, request: ModelRequest) -> ModelReply:
-            wanted = int(request.messages[0].text)
-            done = sum(message.role == "tool" for message in request.messages)
+            done = 0
+            for message in request.messages:
+                if message.role == "user":
+                    wanted, done = int(message.text), 0
+                done += message.role == "tool"
             if done + 1 < wanted:
                 return ModelReply(text="", calls=(ToolCall(f"c{done}", "look", "{}"),))
             return ModelReply(text="answer", input_tokens=5, output_tokens=5)
@@ -181,8 +190,8 @@ async def ours() -> dict[str, float]:
 
     async with agent:
 
-        async def run(steps: int) -> None:
-            await agent.run(str(steps))
+        async def run(steps: int, conversation: str | None = None) -> None:
+            await agent.run(str(steps), conversation_id=conversation)
 
         result = await _measured(run)
         long = await agent.run(str(GROWTH_STEPS))
