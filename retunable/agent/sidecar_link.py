@@ -29,6 +29,7 @@ class SidecarLink:
     def __init__(self) -> None:
         endpoint = endpoint_from_environment()
         self.token = endpoint.metadata
+        self._token_refused = endpoint.token_refused
         self.channel = channel(endpoint)
         self.dapr = _DAPR(self.channel)
         self.closed = False
@@ -65,6 +66,8 @@ class SidecarLink:
             )
         except grpc.aio.AioRpcError as error:
             self._parts = None
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise Unavailable(self._token_refused, part="sidecar") from error
             raise sidecar_away(error) from error
         stores = [c.name for c in reply.registered_components if "ACTOR" in c.capabilities]
         parts = SidecarParts(

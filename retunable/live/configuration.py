@@ -15,13 +15,18 @@ from typing import Final
 
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot
-from retunable.errors import NotReady
+from retunable.errors import ConfigurationError, NotReady
 from retunable.live.callbacks import Callback
 from retunable.live.health import LiveStatus
 from retunable.live.last_good_file import LastGoodFile, Owner
 from retunable.live.memory import Memory
 from retunable.live.snapshot_cell import SnapshotCell
-from retunable.live.store import ConfigurationStore, StoreDescription, StoreFailure
+from retunable.live.store import (
+    ConfigurationStore,
+    StoreDescription,
+    StoreFailure,
+    TokenRefused,
+)
 from retunable.live.subscription import ConfigSubscription
 from retunable.live.supervision import SupervisedTask
 from retunable.live.targets import claimed
@@ -94,7 +99,8 @@ class LiveConfiguration:
         watching goes on.
 
         Raises:
-            ConfigurationError: another agent of this process reads the same keys.
+            ConfigurationError: another agent of this process reads the same keys, or the sidecar
+                refuses this program's token.
             StoreFailure: the sidecar did not answer within its deadline.
         """
         if self._watcher is not None:
@@ -147,6 +153,8 @@ class LiveConfiguration:
         while True:
             try:
                 return await watcher.describe()
+            except TokenRefused as refused:
+                raise ConfigurationError(refused.detail) from refused
             except StoreFailure as failure:
                 stopped = self._watcher is not watcher
                 if stopped or loop.time() + pause_seconds > give_up_at:

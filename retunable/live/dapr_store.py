@@ -17,7 +17,13 @@ from dapr.proto import api_service_v1, api_v1
 
 from retunable.config.items import Item, StoreKind
 from retunable.live.sidecar import SidecarEndpoint, channel
-from retunable.live.store import FailureKind, StoreDescription, StoreFailure, StreamEnded
+from retunable.live.store import (
+    FailureKind,
+    StoreDescription,
+    StoreFailure,
+    StreamEnded,
+    TokenRefused,
+)
 from retunable.live.subscription import Timings
 
 _KINDS: Final[Mapping[str, StoreKind]] = {
@@ -82,6 +88,8 @@ class DaprConfigurationStore:
                 metadata=self._endpoint.metadata,
             )
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise TokenRefused(self._endpoint.token_refused) from error
             detail = f"{self._endpoint.target}: {_text(error)}"
             raise StoreFailure(FailureKind.SIDECAR_UNREACHABLE, detail) from error
         types = {part.name: part.type for part in reply.registered_components}

@@ -46,6 +46,15 @@ class SidecarEndpoint:
         """The metadata that every call carries."""
         return (("dapr-api-token", self.api_token),) if self.api_token else ()
 
+    @property
+    def token_refused(self) -> str:
+        """Say that the sidecar is there and takes no call of this program."""
+        wrong = "is not the one that it asks for" if self.api_token else "is not set"
+        return (
+            f"the sidecar at {self.target} refuses this program: DAPR_API_TOKEN {wrong}; "
+            "give the program the token that its sidecar was started with"
+        )
+
     def __repr__(self) -> str:
         """Show everything but the token."""
         token = "set" if self.api_token else "none"

@@ -34,6 +34,13 @@ class StoreFailure(Unavailable):
         self.detail = detail
 
 
+class TokenRefused(StoreFailure):
+    """The sidecar is there and takes no call of this program; waiting for it does not help."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(FailureKind.SIDECAR_UNREACHABLE, detail)
+
+
 class StreamEnded(RetunableError):
     """A stream of hints ended by itself; a clean end says so too (a daprd that was told to stop)."""
 

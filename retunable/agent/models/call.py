@@ -115,8 +115,8 @@ class ModelCalls:
         self._providers.note_refusal(None)
         limit = config.max_iterations
         decision = decide(reply, step=step, max_iterations=limit, offered=prepared.offered)
-        decision, judged = await self._guarded(decision, config, step)
-        return Outcome(decision, reply, judged)
+        follows, judged = await self._guarded(decision, config, step)
+        return Outcome(follows, reply, judged)
 
     async def may_be_given(self, config: AgentConfig, text: str) -> bool:
         """Tell whether a text that was not judged as an answer may become one."""
