@@ -1,22 +1,40 @@
 """On whose behalf a run is: read from what a gateway sets beside the request, never from its body.
 
-Each face reads its headers or metadata as text; what the text means is decided here.
+Each face reads its headers or metadata as text; what the text means is decided here. gRPC's
+metadata is ASCII, so a user may be written as RFC 8187 does: ``UTF-8''Zo%C3%AB``. A name of its own
+for that would be one more that a gateway has to strip from what comes from outside.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
+from urllib.parse import unquote
 
 USER_NAME: Final = "Retunable-User"
 ATTRIBUTES_NAME: Final = "Retunable-Attributes"
 LONGEST_USER: Final = 256
+ENCODED: Final = "UTF-8''"
+LONGEST_USER_TEXT: Final = len(ENCODED) + 12 * LONGEST_USER
+"""As sent: a character is up to four bytes, and each of them three characters of its encoding."""
+
+_PERCENT_ENCODED: Final = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 
 
 class BadCaller(ValueError):
     """What a gateway set cannot be read; the message says what to send instead."""
+
+
+class Asked(TypedDict):
+    """What a face gives to ``run`` and ``begin`` beside the message."""
+
+    conversation_id: str | None
+    user_id: str | None
+    attributes: Mapping[str, str] | None
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +49,38 @@ class Caller:
         """Read the two texts; an empty user is none.
 
         Raises:
-            BadCaller: the user is too long, or the attributes are no JSON object of strings.
+            BadCaller: the user is no text of the right length, or the attributes are no JSON
+                object of strings.
         """
-        if user is not None and len(user) > LONGEST_USER:
-            raise BadCaller(f"{USER_NAME} has at most {LONGEST_USER} characters")
-        return cls(user or None, None if attributes is None else _attributes(attributes))
+        name = None if user is None else _user(user)
+        return cls(name or None, None if attributes is None else _attributes(attributes))
+
+    def asks(self, *, conversation_id: str | None, run_id: str | None) -> Asked:
+        """Return what a run is asked with on this caller's behalf."""
+        return Asked(
+            conversation_id=conversation_id,
+            user_id=self.user_id,
+            attributes=self.attributes,
+            run_id=run_id,
+        )
+
+
+def _user(text: str) -> str:
+    user = _decoded(text[len(ENCODED) :]) if text.upper().startswith(ENCODED) else text
+    if len(user) > LONGEST_USER:
+        raise BadCaller(f"{USER_NAME} has at most {LONGEST_USER} characters")
+    if any(character < " " or character == "\x7f" for character in user):
+        raise BadCaller(f"{USER_NAME} must not have control characters")
+    return user
+
+
+def _decoded(text: str) -> str:
+    try:
+        if _PERCENT_ENCODED.fullmatch(text):
+            return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        pass
+    raise BadCaller(f"{USER_NAME} after {ENCODED} must be UTF-8 in percent-encoding, like Zo%C3%AB")
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -44,23 +44,11 @@ class Invocations:
         run_id = request.run_id
         if key is not None and run_id is None:
             run_id = run_id_of_key(key, user_id=caller.user_id)
+        asked = caller.asks(conversation_id=request.conversation_id, run_id=run_id)
         if not request.wait:
-            status = await self._agent.begin(
-                request.message,
-                conversation_id=request.conversation_id,
-                user_id=caller.user_id,
-                attributes=caller.attributes,
-                run_id=run_id,
-            )
-            return _json(status)
-        result = await self._agent.run(
-            request.message,
-            conversation_id=request.conversation_id,
-            user_id=caller.user_id,
-            attributes=caller.attributes,
-            run_id=run_id,
-            deadline=request.deadline_seconds,
-        )
+            return _json(await self._agent.begin(request.message, **asked))
+        deadline = request.deadline_seconds
+        result = await self._agent.run(request.message, deadline=deadline, **asked)
         return RunAnswer.model_validate(result).model_dump_json()
 
     async def status(self, data: bytes, _metadata: Metadata) -> str:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from retunable.agent.runs.views import Explanation, RunState, RunStatus
-from retunable.serve.caller import ATTRIBUTES_NAME, LONGEST_USER, USER_NAME, Caller
+from retunable.serve.caller import ATTRIBUTES_NAME, LONGEST_USER_TEXT, USER_NAME, Caller
 from retunable.serve.problems import documented, refused
 from retunable.serve.progress import MEDIA_TYPE, events
 from retunable.serve.run_ids import run_id_of_key
@@ -23,7 +23,11 @@ MOST_RUNS: Final = 500
 
 UserHeader = Annotated[
     str | None,
-    Header(alias=USER_NAME, max_length=4 * LONGEST_USER, description="UTF-8, set by a gateway"),
+    Header(
+        alias=USER_NAME,
+        max_length=LONGEST_USER_TEXT,
+        description="set by a gateway, in UTF-8 or as UTF-8''percent-encoded (RFC 8187)",
+    ),
 ]
 AttributesHeader = Annotated[
     str | None,
@@ -94,12 +98,9 @@ def _add_run(routes: APIRouter, agent: ServedAgent) -> None:
         prefer: PreferHeader = None,
     ) -> Any:
         caller = _caller(user, attributes)
-        asked: dict[str, Any] = {
-            "conversation_id": request.conversation_id,
-            "user_id": caller.user_id,
-            "attributes": caller.attributes,
-            "run_id": _run_id(request, key, caller),
-        }
+        asked = caller.asks(
+            conversation_id=request.conversation_id, run_id=_run_id(request, key, caller)
+        )
         if _respond_async(prefer or []):
             applied = {"Preference-Applied": "respond-async"}
             return _accepted(http, await agent.begin(request.message, **asked), applied)

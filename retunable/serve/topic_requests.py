@@ -156,13 +156,8 @@ class TopicRequests:
 
     async def _run(self, request: TopicRequest, event: Event, run_id: str) -> dict[str, Any]:
         caller = caller_in(event.metadata)
-        result = await self._agent.run(
-            request.message,
-            conversation_id=request.conversation_id,
-            user_id=caller.user_id,
-            attributes=caller.attributes,
-            run_id=run_id,
-        )
+        asked = caller.asks(conversation_id=request.conversation_id, run_id=run_id)
+        result = await self._agent.run(request.message, **asked)
         return RunAnswer.model_validate(result).model_dump(mode="json")
 
 

@@ -60,6 +60,30 @@ async def test_a_user_named_twice_is_refused() -> None:
         await run(StandInAgent(), {"message": "m"}, retunable_user=["zoe", "max"])
 
 
+@pytest.mark.parametrize(
+    ("sent", "user"),
+    [("UTF-8''Zo%C3%AB", "Zoë"), ("utf-8''50%25", "50%"), ("50%25", "50%25"), ("UTF-8''", None)],
+)
+async def test_a_user_may_be_percent_encoded(sent: str, user: str | None) -> None:
+    agent = StandInAgent()
+    await run(agent, {"message": "m"}, retunable_user=[sent])
+    assert agent.asked[0].user_id == user
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        ("UTF-8''Zo%EB", "percent-encoding"),
+        ("UTF-8''100%", "percent-encoding"),
+        ("UTF-8''zoe%0Aroot", "control characters"),
+        ("UTF-8''" + "%C3%AB" * 257, "at most 256"),
+    ],
+)
+async def test_a_user_that_cannot_be_read_is_refused(sent: str, why: str) -> None:
+    with pytest.raises(BadCaller, match=why):
+        await run(StandInAgent(), {"message": "m"}, retunable_user=[sent])
+
+
 async def test_status_is_of_the_agent_or_of_a_run() -> None:
     invocations = Invocations(StandInAgent(kept={"r": a_run("r")}))
     assert json.loads(await invocations.status(b"", {}))["status"] == "READY"
