@@ -92,6 +92,11 @@ class AgentProcess:
         self.http.close()
         return self.process.terminate(within_seconds=10)
 
+    def kill(self) -> None:
+        """Kill -9."""
+        self.http.close()
+        self.process.kill()
+
     # What it says
 
     def config(self) -> Json:

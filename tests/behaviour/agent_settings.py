@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SETTINGS_VARIABLE = "AGENT_UNDER_TEST"
 # Set by hand to see a test fail without what it tests: JSON over the settings of every agent.
@@ -24,16 +24,24 @@ DEFAULTS: Mapping[str, Any] = {
     "max_iterations": 10,
 }
 
+Pin = Literal["call", "turn", "conversation"]
 Callbacks = Literal["none", "raise", "block", "call back"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSettings:
-    """``timings`` are those of the live room, by name; what is not named keeps its default."""
+    """``timings`` are those of the live room, by name; what is not named keeps its default.
+
+    ``tools`` are those that the program registers; ``model_timeout_seconds`` bounds one try of a
+    model call, ``model_tries`` counts them.
+    """
 
     timings: Mapping[str, Any] = field(default_factory=dict)
-    pin: Literal["turn", "call"] = "turn"
+    pin: Pin = "turn"
     max_iterations: int = 10
+    tools: Sequence[str] = ("note", "work")
+    model_timeout_seconds: float = 120.0
+    model_tries: int = 6
     callbacks: Callbacks = "none"
     last_good: bool = True
 

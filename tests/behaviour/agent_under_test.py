@@ -1,6 +1,7 @@
 """The program of the suite: an agent as a user writes it, that also writes down what befalls it.
 
-Every snapshot and every change of status goes to ``OBSERVED`` in its folder, one JSON a line.
+Every snapshot and every change of status goes to ``OBSERVED`` in its folder, one JSON a line, and
+every tool call that really runs to ``CALLS``.
 """
 
 from __future__ import annotations
@@ -12,15 +13,27 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from retunable import ConfigSubscription, DurableAgent, Timings, run_forever, tool
+from retunable import (
+    CallId,
+    ConfigSubscription,
+    DurableAgent,
+    OpenAIProvider,
+    RetryPolicy,
+    Timings,
+    run_forever,
+    tool,
+)
 from tests.behaviour.agent_settings import AGENT, DEFAULTS, AgentSettings, Callbacks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from retunable import AgentStatus, Snapshot
 
 OBSERVED = "observed.jsonl"
+CALLS = Path("calls.jsonl")
 ADDRESS_VARIABLE = "AGENT_UNDER_TEST_ADDRESS"
 BLOCK_SECONDS = 5.0
 FROM_CALLBACK = "a callback asks as"
@@ -32,13 +45,35 @@ def note(text: str) -> str:
     return f"noted: {text}"
 
 
+@tool
+async def work(seconds: float, call: CallId) -> str:
+    """Take some time; called again by the same id it takes none."""
+    if not _note_call(call):
+        await asyncio.sleep(seconds)
+    return "worked"
+
+
+def _note_call(call: str) -> bool:
+    """Write a call down; tell whether it was made before."""
+    with CALLS.open("a+") as calls:
+        calls.seek(0)
+        made_before = f'"{call}"' in calls.read()
+        calls.write(json.dumps({"call": call, "at": time.time()}) + "\n")
+    return made_before
+
+
+TOOLS: Mapping[str, Callable[..., Any]] = {"note": note, "work": work}
+
+
 def build_agent(settings: AgentSettings) -> DurableAgent:
     """Wire the agent; nothing runs yet."""
     return DurableAgent(
         name=AGENT,
         **{**DEFAULTS, "max_iterations": settings.max_iterations},
-        tools=[note],
+        tools=[TOOLS[name] for name in settings.tools],
         pin=settings.pin,
+        providers={"openai": OpenAIProvider(timeout_seconds=settings.model_timeout_seconds)},
+        model_retries=RetryPolicy(max_tries=settings.model_tries),
         configuration=ConfigSubscription(
             store="runtime-config",
             last_good_dir=".retunable/last-good" if settings.last_good else None,

@@ -1,0 +1,159 @@
+"""Invariant 7: whatever is killed under a run, it completes, and nothing recorded is paid for again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from retunable.testing import answer, tool_calls
+from tests.behaviour import charges, runs
+from tests.behaviour.agent_settings import AgentSettings
+from tests.behaviour.charges import Charge, Item, WorkingModel
+from tests.behaviour.waiting import eventually
+
+if TYPE_CHECKING:
+    from retunable.testing import RecordedRequest
+    from tests.behaviour.agent_process import AgentProcess
+    from tests.behaviour.lab import Lab
+
+EXIT_SECONDS = 6.0
+LONG_TOOL_SECONDS = 30.0
+# Tool calls of one step.
+AT_ONCE = 16
+# More than two histories of ten steps.
+TOOLS = 24
+# Kills that come so long after the tool of a step began: in it, at its end, between the steps,
+# and around the tenth, after which a run continues as new.
+KILLED_AFTER = ((4, 0.0), (10, 0.03), (11, 0.01), (20, 0.04))
+
+
+def test_a_sidecar_killed_during_model_calls_costs_no_second_request(lab: Lab) -> None:
+    while_away, once_back = threading.Event(), threading.Event()
+    holds = {"while away": while_away, "once back": once_back}
+    lab.model.answer_always(lambda request: answer("kept", hold=holds.get(_message(request))))
+    agent = lab.start_agent()
+    for run in holds:
+        runs.begin(agent, run)
+    lab.model.wait_for_requests(len(holds))
+    with lab.backend.without_sidecar():
+        while_away.set()
+    # The sidecar has handed out what goes on again once it has handed out something new.
+    eventually(
+        lambda: agent.run("later").status_code,
+        what="a sidecar that takes runs",
+        within_seconds=runs.ENDED_SECONDS,
+        until=lambda status: status == 200,
+    )
+    once_back.set()
+    assert [runs.answered(agent, run) for run in holds] == ["kept", "kept"]
+    asked = [_message(request) for request in lab.model.requests]
+    assert [asked.count(run) for run in holds] == [1, 1]
+
+
+def test_an_agent_killed_in_a_model_call_and_in_a_tool_repeats_those_alone(lab: Lab) -> None:
+    script = {
+        "in a model call": [answer("lost", hold=threading.Event()), answer("kept")],
+        "in a tool": [tool_calls(("work", {"seconds": LONG_TOOL_SECONDS})), answer("done")],
+    }
+    lab.model.answer_always(lambda request: script[_message(request)].pop(0))
+    agent = lab.start_agent()
+    for run in script:
+        runs.begin(agent, run)
+    lab.model.wait_for_requests(len(script))
+    _wait_for_tools(agent, 1)
+    agent.kill()
+    agent = lab.start_agent()
+    assert [runs.answered(agent, run) for run in script] == ["kept", "done"]
+    asked = [_message(request) for request in lab.model.requests]
+    assert [asked.count(run) for run in script] == [2, 2]
+    assert [charge.item for charge in charges.of_tools(agent)] == [Item("in a tool", 1, 0)] * 2
+
+
+def test_tool_calls_that_were_recorded_but_not_reported_are_not_made_again(lab: Lab) -> None:
+    asked = [("work", {"seconds": 0.0})] * AT_ONCE
+    lab.model.script(tool_calls(*asked), answer("done"))
+    agent = lab.start_agent()
+    runs.begin(agent, "many tools")
+    # Results of one step are reported 30 ms apart: time enough to be killed between.
+    eventually(
+        lambda: runs.results(agent, "many tools"),
+        what="all results recorded",
+        within_seconds=20.0,
+        until=lambda results: len(results) == AT_ONCE,
+        every_seconds=0.002,
+    )
+    # Both, as where a machine fails: Dapr 1.18.2 locks itself up (dapr/dapr pull request 10408)
+    # when only a worker goes while results of one workflow come in.
+    agent.kill()
+    lab.backend.stop_sidecar()
+    lab.backend.start_sidecar()
+    agent = lab.start_agent()
+    assert runs.answered(agent, "many tools") == "done"
+    assert charges.most(charges.of_tools(agent)) == 1
+    assert len(lab.model.requests) == 2
+
+
+def test_an_agent_killed_between_steps_and_across_histories_repeats_nothing_recorded(
+    lab: Lab,
+) -> None:
+    model = WorkingModel(tools=TOOLS)
+    lab.model.answer_always(model)
+    settings = AgentSettings(max_iterations=100)
+    agent = lab.start_agent(settings)
+    runs.begin(agent, "long")
+    for step, seconds in KILLED_AFTER:
+        _wait_for_tool_of(agent, step)
+        time.sleep(seconds)  # the moment itself: nothing is awaited
+        agent.kill()
+        agent = lab.start_agent(settings)
+    assert runs.answered(agent, "long") == model.answer
+    done = charges.recorded(runs.explained(agent, "long"))
+    assert [item.step for item in done if item.call is None] == list(range(1, TOOLS + 2))
+    paid = [*model.charges, *charges.of_tools(agent)]
+    assert charges.late(paid, done) == []
+    assert charges.most(paid) <= 2
+    assert len(paid) <= len(done) + len(KILLED_AFTER)
+
+
+def test_sigterm_in_a_long_tool_ends_in_seconds_and_the_run_goes_on_at_the_next_start(
+    lab: Lab,
+) -> None:
+    lab.model.script(tool_calls(("work", {"seconds": LONG_TOOL_SECONDS})), answer("done"))
+    agent = lab.start_agent()
+    runs.begin(agent, "terminated")
+    _wait_for_tools(agent, 1)
+    began = time.monotonic()
+    agent.process.send(signal.SIGTERM)
+    assert agent.process.wait(within_seconds=2 * EXIT_SECONDS) == 0
+    assert time.monotonic() - began < EXIT_SECONDS
+    agent = lab.start_agent()
+    assert runs.answered(agent, "terminated") == "done"
+    assert [charge.item.step for charge in charges.of_tools(agent)] == [1, 1]
+    assert len(lab.model.requests) == 2
+
+
+def _message(request: RecordedRequest) -> str:
+    """Return what the run was asked."""
+    said = [str(m["content"]) for m in request.messages if m["role"] == "user"]
+    return said[-1]
+
+
+def _wait_for_tools(agent: AgentProcess, count: int) -> list[Charge]:
+    return eventually(
+        lambda: charges.of_tools(agent),
+        what=f"{count} tool calls",
+        within_seconds=20.0,
+        until=lambda paid: len(paid) >= count,
+    )
+
+
+def _wait_for_tool_of(agent: AgentProcess, step: int) -> None:
+    eventually(
+        lambda: [charge.item.step for charge in charges.of_tools(agent)],
+        what=f"the tool of step {step}",
+        within_seconds=runs.ENDED_SECONDS,
+        until=lambda steps: step in steps,
+        every_seconds=0.002,
+    )
