@@ -5,21 +5,19 @@ Those modules are imported when a command runs, so that ``--help`` and completio
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from retunable.cli import options as o
-from retunable.cli.ending import finish
-from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode, Stop
+from retunable.cli.command import command
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.options import AgentAndStore, RunningAgent, Wait
 from retunable.cli.output import Output
-from retunable.cli.where import Where
 
 commands = typer.Typer()
 
 
-@commands.command("set", epilog=EXIT_CODES_TEXT)
+@command(commands, "set")
 def set_(
     key: Annotated[str | None, typer.Argument(help="A field's name or store key.")] = None,
     value: Annotated[str | None, typer.Argument(help="Its new value.")] = None,
@@ -30,162 +28,81 @@ def set_(
     force: Annotated[
         bool, typer.Option("--force", help="Let a plain batch replace an active release.")
     ] = False,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    no_wait: o.NoWaitOption = False,
-    timeout: o.TimeoutOption = o.DEFAULT_TIMEOUT,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: AgentAndStore,
+    wait: Wait,
+    output: Output,
+) -> ExitCode:
     """Set one field, or many from a file, and wait for the agent."""
-    where = _where(agent, env, prefix, store, resources_path, component)
     if (file is None) == (key is None) or (key is None) != (value is None):
-        finish(json, lambda _: _stop("give either KEY and VALUE, or --file FILE"))
+        raise Stop("give either KEY and VALUE, or --file FILE", ExitCode.USAGE)
+    from retunable.cli import setting
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import setting
-
-        wait = None if no_wait else timeout
-        if file is not None:
-            return setting.set_document(where, file, force=force, wait=wait, output=output)
-        return setting.set_field(where, key or "", value or "", wait=wait, output=output)
-
-    finish(json, command)
+    if file is not None:
+        return setting.set_document(where, file, force=force, wait=wait, output=output)
+    return setting.set_field(where, key or "", value or "", wait=wait, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def unset(
     keys: Annotated[list[str], typer.Argument(help="Names or store keys of fields.")],
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    no_wait: o.NoWaitOption = False,
-    timeout: o.TimeoutOption = o.DEFAULT_TIMEOUT,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: AgentAndStore,
+    wait: Wait,
+    output: Output,
+) -> ExitCode:
     """Take fields out of the store."""
-    where = _where(agent, env, prefix, store, resources_path, component)
+    from retunable.cli import unsetting
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import unsetting
-
-        return unsetting.unset(where, keys, wait=None if no_wait else timeout, output=output)
-
-    finish(json, command)
+    return unsetting.unset(where, keys, wait=wait, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    no_wait: o.NoWaitOption = False,
-    timeout: o.TimeoutOption = o.DEFAULT_TIMEOUT,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: AgentAndStore,
+    wait: Wait,
+    output: Output,
+) -> ExitCode:
     """Remove everything that was set: the program's own values again."""
-    where = _where(agent, env, prefix, store, resources_path, component)
+    from retunable.cli import unsetting
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import unsetting
-
-        wait = None if no_wait else timeout
-        return unsetting.reset(where, confirmed=yes, wait=wait, output=output)
-
-    finish(json, command)
+    return unsetting.reset(where, confirmed=yes, wait=wait, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def get(
     key: Annotated[str | None, typer.Argument(help="A field's name or store key.")] = None,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: AgentAndStore,
+    output: Output,
+) -> ExitCode:
     """Show what the store holds and what the agent runs on."""
-    where = _where(agent, env, prefix, store, resources_path, component)
+    from retunable.cli import getting
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import getting
-
-        return getting.get(where, key, output=output)
-
-    finish(json, command)
+    return getting.get(where, key, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
-def watch(
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    json: o.JsonOption = False,
-) -> None:
+@command(commands)
+def watch(*, where: RunningAgent, output: Output) -> ExitCode:
     """Follow the running agent's changes until Ctrl-C."""
+    from retunable.cli import watching
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import watching
-
-        return watching.watch(Where(agent=agent, environment=env, prefix=prefix), output=output)
-
-    finish(json, command)
+    return watching.watch(where, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def doctor(
     sidecar: Annotated[
         str | None,
         typer.Option("--sidecar", metavar="URL", help="daprd's HTTP address; else the agent says."),
     ] = None,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: AgentAndStore,
+    output: Output,
+) -> ExitCode:
     """Find what keeps changes from the agent, with the mend."""
-    where = _where(agent, env, prefix, store, resources_path, component)
+    from retunable.cli.doctor.examination import examine
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli.doctor.examination import examine
-
-        return examine(where, sidecar=sidecar, output=output)
-
-    finish(json, command)
-
-
-def _stop(message: str) -> ExitCode:
-    raise Stop(message, ExitCode.USAGE)
-
-
-def _where(
-    agent: str | None,
-    env: str | None,
-    prefix: str | None,
-    store: str | None,
-    resources_path: Path,
-    component: str | None,
-) -> Where:
-    return Where(
-        agent=agent,
-        environment=env,
-        prefix=prefix,
-        store=store,
-        resources=resources_path,
-        component=component,
-    )
+    return examine(where, sidecar=sidecar, output=output)

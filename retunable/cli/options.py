@@ -1,11 +1,14 @@
-"""The options that commands share, each written once."""
+"""The options that commands share, and what each group of them says."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+from retunable.cli.command import Given
+from retunable.cli.where import Where
 
 AgentOption = Annotated[
     str | None,
@@ -34,9 +37,6 @@ ComponentOption = Annotated[
     str | None,
     typer.Option("--component", metavar="NAME", help="The configuration component's name."),
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="One JSON object on standard output, errors too.")
-]
 NoWaitOption = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for the agent to take it.")
 ]
@@ -44,5 +44,43 @@ TimeoutOption = Annotated[
     float,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="How long to wait for the agent."),
 ]
-DEFAULT_RESOURCES = Path("resources")
-DEFAULT_TIMEOUT = 10.0
+DEFAULT_RESOURCES: Final = Path("resources")
+DEFAULT_TIMEOUT: Final = 10.0
+
+
+def running_agent(
+    agent: AgentOption = None, env: EnvironmentOption = None, prefix: PrefixOption = None
+) -> Where:
+    """Return which running agent is meant."""
+    return Where(agent=agent, environment=env, prefix=prefix)
+
+
+def agent_and_store(
+    agent: AgentOption = None,
+    env: EnvironmentOption = None,
+    prefix: PrefixOption = None,
+    store: StoreOption = None,
+    resources_path: ResourcesOption = DEFAULT_RESOURCES,
+    component: ComponentOption = None,
+) -> Where:
+    """Return which agent is meant, running or not, and where its store is."""
+    return Where(
+        agent=agent,
+        environment=env,
+        prefix=prefix,
+        store=store,
+        resources=resources_path,
+        component=component,
+    )
+
+
+def wait_seconds(
+    no_wait: NoWaitOption = False, timeout: TimeoutOption = DEFAULT_TIMEOUT
+) -> float | None:
+    """Return how long to wait for the agent, None for not at all."""
+    return None if no_wait else timeout
+
+
+RunningAgent = Annotated[Where, Given(running_agent)]
+AgentAndStore = Annotated[Where, Given(agent_and_store)]
+Wait = Annotated[float | None, Given(wait_seconds)]

@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 
-from retunable.cli import options as o
-from retunable.cli.ending import finish
-from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode
+from retunable.cli.command import command
+from retunable.cli.exits import ExitCode
+from retunable.cli.options import RunningAgent
 from retunable.cli.output import Output
-from retunable.cli.where import Where
 
 commands = typer.Typer()
 
@@ -31,7 +30,7 @@ class StateChoice(StrEnum):
     FORGOTTEN = "forgotten"
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def ask(
     message: Annotated[str, typer.Argument(help="What to say to the agent.")],
     user: Annotated[
@@ -44,23 +43,18 @@ def ask(
         float | None,
         typer.Option("--deadline", metavar="SECONDS", min=0.001, help="How long it may take."),
     ] = None,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: RunningAgent,
+    output: Output,
+) -> ExitCode:
     """Ask the running agent and print its answer; its steps go to standard error as they come."""
+    from retunable.cli import asking
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import asking
-
-        question = asking.Question(message, user, conversation, deadline)
-        return asking.ask(_where(agent, env, prefix), question, output=output)
-
-    finish(json, command)
+    question = asking.Question(message, user, conversation, deadline)
+    return asking.ask(where, question, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def runs(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=500, help="At most so many.")
@@ -68,78 +62,42 @@ def runs(
     status: Annotated[
         StateChoice | None, typer.Option("--status", help="Only runs in this state.")
     ] = None,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: RunningAgent,
+    output: Output,
+) -> ExitCode:
     """List the latest runs of the agent, newest first."""
+    from retunable.cli import run_list
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import run_list
-
-        state = status.value if status else None
-        where = _where(agent, env, prefix)
-        return run_list.runs(where, limit=limit, status=state, output=output)
-
-    finish(json, command)
+    state = status.value if status else None
+    return run_list.runs(where, limit=limit, status=state, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
-def explain(
-    run: RunArgument,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    json: o.JsonOption = False,
-) -> None:
+@command(commands)
+def explain(run: RunArgument, *, where: RunningAgent, output: Output) -> ExitCode:
     """Show what gave a run's answer: each step, its configuration, its prompt and its tools."""
+    from retunable.cli import explanation
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import explanation
-
-        return explanation.explain(_where(agent, env, prefix), run, output=output)
-
-    finish(json, command)
+    return explanation.explain(where, run, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
-def stop(
-    run: RunArgument,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    json: o.JsonOption = False,
-) -> None:
+@command(commands)
+def stop(run: RunArgument, *, where: RunningAgent, output: Output) -> ExitCode:
     """End a run without an answer."""
+    from retunable.cli import stopping
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import stopping
-
-        return stopping.stop(_where(agent, env, prefix), run, output=output)
-
-    finish(json, command)
+    return stopping.stop(where, run, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def forget(
     conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    agent: o.AgentOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    where: RunningAgent,
+    output: Output,
+) -> ExitCode:
     """Erase what was said in a conversation, for good."""
+    from retunable.cli import stopping
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import stopping
-
-        where = _where(agent, env, prefix)
-        return stopping.forget(where, conversation, confirmed=yes, output=output)
-
-    finish(json, command)
-
-
-def _where(agent: str | None, env: str | None, prefix: str | None) -> Where:
-    return Where(agent=agent, environment=env, prefix=prefix)
+    return stopping.forget(where, conversation, confirmed=yes, output=output)
