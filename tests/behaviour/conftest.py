@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.behaviour.agent_settings import AgentSettings
 from tests.behaviour.backend import Backend, BackendName, Fault
 from tests.behaviour.lab import Lab
 from tests.behaviour.measured import show_measured
@@ -110,6 +111,27 @@ def lab(shared_backend: Backend, tmp_path: Path) -> Iterator[Lab]:
     with Lab(shared_backend, tmp_path) as running:
         yield running
     shared_backend.wipe()
+
+
+@pytest.fixture(scope="module")
+def standing_settings() -> AgentSettings:
+    """How the agent of a module's tests is set; a module may say otherwise."""
+    return AgentSettings()
+
+
+@pytest.fixture(scope="module")
+def standing_lab(
+    shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    """A lab for all tests of a module, which write no configuration."""
+    with Lab(shared_backend, tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def standing_agent(standing_lab: Lab, standing_settings: AgentSettings) -> AgentProcess:
+    """One agent for all tests of a module, which leave it running."""
+    return standing_lab.start_agent(standing_settings)
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Self
 from retunable.testing import ModelServer, answer
 from tests.behaviour.agent_process import AgentProcess
 from tests.behaviour.agent_settings import AgentSettings
+from tests.behaviour.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from retunable.testing import RecordedRequest
     from tests.behaviour.backend import Backend
 
 ANSWER = "An answer."
@@ -46,9 +48,27 @@ class Lab:
         """Return the system prompt that the model server last received."""
         return self.model.requests[-1].system_prompt
 
+    def asked(self, message: str) -> list[RecordedRequest]:
+        """Return the requests of runs that were asked this."""
+        return [r for r in self.model.requests if question(r) == message]
+
+    def wait_asked(self, message: str, *, within_seconds: float = 20.0) -> None:
+        """Wait until the model is asked for the first time by a run that was asked this."""
+        eventually(
+            lambda: self.asked(message),
+            what=f"a request about {message!r}",
+            within_seconds=within_seconds,
+        )
+
     def __enter__(self) -> Self:
         self._undo.enter_context(self.model)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._undo.close()
+
+
+def question(request: RecordedRequest) -> str:
+    """Return what a run was asked, which comes after all that is recalled for it."""
+    said: list[str] = [m["content"] for m in request.messages if m["role"] == "user"]
+    return said[-1]

@@ -11,10 +11,10 @@ from retunable.testing import answer, tool_calls
 from tests.behaviour import charges, runs
 from tests.behaviour.agent_settings import AgentSettings
 from tests.behaviour.charges import Charge, Item, WorkingModel
+from tests.behaviour.lab import question
 from tests.behaviour.waiting import eventually
 
 if TYPE_CHECKING:
-    from retunable.testing import RecordedRequest
     from tests.behaviour.agent_process import AgentProcess
     from tests.behaviour.lab import Lab
 
@@ -32,7 +32,7 @@ KILLED_AFTER = ((4, 0.0), (10, 0.03), (11, 0.01), (20, 0.04))
 def test_a_sidecar_killed_during_model_calls_costs_no_second_request(lab: Lab) -> None:
     while_away, once_back = threading.Event(), threading.Event()
     holds = {"while away": while_away, "once back": once_back}
-    lab.model.answer_always(lambda request: answer("kept", hold=holds.get(_message(request))))
+    lab.model.answer_always(lambda request: answer("kept", hold=holds.get(question(request))))
     agent = lab.start_agent()
     for run in holds:
         runs.begin(agent, run)
@@ -48,8 +48,7 @@ def test_a_sidecar_killed_during_model_calls_costs_no_second_request(lab: Lab) -
     )
     once_back.set()
     assert [runs.answered(agent, run) for run in holds] == ["kept", "kept"]
-    asked = [_message(request) for request in lab.model.requests]
-    assert [asked.count(run) for run in holds] == [1, 1]
+    assert [len(lab.asked(run)) for run in holds] == [1, 1]
 
 
 def test_an_agent_killed_in_a_model_call_and_in_a_tool_repeats_those_alone(lab: Lab) -> None:
@@ -57,7 +56,7 @@ def test_an_agent_killed_in_a_model_call_and_in_a_tool_repeats_those_alone(lab: 
         "in a model call": [answer("lost", hold=threading.Event()), answer("kept")],
         "in a tool": [tool_calls(("work", {"seconds": LONG_TOOL_SECONDS})), answer("done")],
     }
-    lab.model.answer_always(lambda request: script[_message(request)].pop(0))
+    lab.model.answer_always(lambda request: script[question(request)].pop(0))
     agent = lab.start_agent()
     for run in script:
         runs.begin(agent, run)
@@ -66,8 +65,7 @@ def test_an_agent_killed_in_a_model_call_and_in_a_tool_repeats_those_alone(lab: 
     agent.kill()
     agent = lab.start_agent()
     assert [runs.answered(agent, run) for run in script] == ["kept", "done"]
-    asked = [_message(request) for request in lab.model.requests]
-    assert [asked.count(run) for run in script] == [2, 2]
+    assert [len(lab.asked(run)) for run in script] == [2, 2]
     assert [charge.item for charge in charges.of_tools(agent)] == [Item("in a tool", 1, 0)] * 2
 
 
@@ -132,12 +130,6 @@ def test_sigterm_in_a_long_tool_ends_in_seconds_and_the_run_goes_on_at_the_next_
     assert runs.answered(agent, "terminated") == "done"
     assert [charge.item.step for charge in charges.of_tools(agent)] == [1, 1]
     assert len(lab.model.requests) == 2
-
-
-def _message(request: RecordedRequest) -> str:
-    """Return what the run was asked."""
-    said = [str(m["content"]) for m in request.messages if m["role"] == "user"]
-    return said[-1]
 
 
 def _wait_for_tools(agent: AgentProcess, count: int) -> list[Charge]:

@@ -85,14 +85,3 @@ async def purge(agent: DurableAgent, run_id: str) -> None:
         assert (await workflows.look(run_id)).progress is Progress.ABSENT
     finally:
         await link.close()
-
-
-async def terminate(agent: DurableAgent, run_id: str) -> None:
-    """Terminate a workflow behind the agent's back, as an operator would."""
-    link = SidecarLink()
-    try:
-        workflows = WorkflowClient(link, StateKeys(agent.name, agent.declaration.environment))
-        await workflows.terminate(run_id)
-        await workflows.wait(run_id, seconds=5)
-    finally:
-        await link.close()

@@ -11,14 +11,13 @@ import redis
 
 from dev.stack import RedisStack, Stack
 from retunable import (
-    ConversationBusy,
     RunFailed,
     RunForgotten,
     RunState,
     tool,
 )
 from retunable.testing import ModelServer, RecordedRequest, answer, tool_calls
-from tests.integration.agent.conftest import MakeAgent, purge, terminate
+from tests.integration.agent.conftest import MakeAgent
 from tests.integration.agent.waiting import until_snapshot
 
 pytestmark = pytest.mark.redis
@@ -67,64 +66,6 @@ async def test_what_does_not_fit_the_budget_is_left_out(
             await agent.run(text, conversation_id="budget")
         await agent.run("?", conversation_id="budget")
     assert said(model.requests[-1]) == ["short", "I have no script.", "?"]
-
-
-async def test_two_runs_at_once_in_one_conversation_are_one_too_many(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    hold = threading.Event()
-    model.script(answer("first", hold=hold))
-    async with make_agent() as agent:
-        first = asyncio.create_task(agent.run("1", conversation_id="busy", run_id="holder"))
-        await asyncio.to_thread(model.wait_for_requests, 1)
-        with pytest.raises(ConversationBusy) as busy:
-            await agent.run("2", conversation_id="busy", run_id="second")
-        assert busy.value.holder == "holder"
-        hold.set()
-        await first
-        assert (await agent.run("2", conversation_id="busy", run_id="second")).run_id == "second"
-
-
-async def test_of_runs_that_race_for_a_conversation_one_goes_on_at_a_time(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    hold = threading.Event()
-    model.answer_always(answer("won", hold=hold))
-    async with make_agent() as agent:
-        runs = [
-            asyncio.create_task(agent.run(f"{n}", conversation_id="race", run_id=f"racer {n}"))
-            for n in range(5)
-        ]
-        await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.to_thread(model.wait_for_requests, 1)
-        hold.set()
-        results = await asyncio.gather(*runs, return_exceptions=True)
-        busy = [n for n, result in enumerate(results) if isinstance(result, ConversationBusy)]
-        assert len(busy) == 4
-        retried = await agent.run(f"{busy[0]}", conversation_id="race", run_id=f"racer {busy[0]}")
-    assert retried.text == "won"
-
-
-@pytest.mark.parametrize("how", ["stopped", "terminated", "purged"])
-async def test_the_lock_passes_on_from_a_holder_that_is_gone(
-    make_agent: MakeAgent, model: ModelServer, how: str
-) -> None:
-    model.script(answer("never", hold=threading.Event()))
-    async with make_agent() as agent:
-        first = asyncio.create_task(agent.run("1", conversation_id=how, run_id=f"gone {how}"))
-        await asyncio.to_thread(model.wait_for_requests, 1)
-        if how == "stopped":
-            await agent.stop_run(f"gone {how}")
-        else:
-            await terminate(agent, f"gone {how}")
-        if how == "purged":
-            await purge(agent, f"gone {how}")
-            first.cancel()
-        assert (await agent.run("2", conversation_id=how)).stop_reason == "answer"
-        if first.cancelled() or how == "purged":
-            return
-        with pytest.raises(RunFailed):
-            await asyncio.wait_for(first, 5)
 
 
 async def test_a_pinned_conversation_keeps_its_config_with_its_overrides(

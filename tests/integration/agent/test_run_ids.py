@@ -11,7 +11,6 @@ import pytest
 from dev.stack import RedisStack, Stack
 from retunable import (
     RunFailed,
-    RunIdConflict,
     RunState,
     RunUnknown,
     tool,
@@ -31,45 +30,6 @@ def _environment(dapr: RedisStack, app_of: Callable[[Stack], None]) -> None:
 def add(first: int, second: int) -> int:
     """Add two numbers."""
     return first + second
-
-
-async def test_the_same_id_and_input_answer_the_same_without_another_call(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    model.script(answer("first"))
-    async with make_agent() as agent:
-        one = await agent.run("?", run_id="again 1")
-        two = await agent.run("?", run_id="again 1")
-    assert one == two
-    assert len(model.requests) == 1
-
-
-async def test_the_same_id_and_input_at_once_are_one_run(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    hold = threading.Event()
-    model.script(answer("first", hold=hold))
-    async with make_agent() as agent:
-        runs = [asyncio.create_task(agent.run("?", run_id="at once/1")) for _ in range(5)]
-        await asyncio.to_thread(model.wait_for_requests, 1)
-        hold.set()
-        results = await asyncio.gather(*runs)
-    assert {result.text for result in results} == {"first"}
-    assert len(model.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "other", [{"message": "!"}, {"user_id": "eve"}, {"attributes": {"plan": "pro"}}]
-)
-async def test_the_same_id_with_other_input_is_a_conflict(
-    make_agent: MakeAgent, model: ModelServer, other: dict[str, object]
-) -> None:
-    first: dict[str, object] = {"message": "?", "user_id": "ann"}
-    async with make_agent() as agent:
-        await agent.run(run_id="conflict", **first)  # type: ignore[arg-type]
-        with pytest.raises(RunIdConflict):
-            await agent.run(run_id="conflict", **first | other)  # type: ignore[arg-type]
-    assert len(model.requests) == 1
 
 
 async def test_an_answer_outlives_its_workflow_history(

@@ -22,13 +22,11 @@ from retunable import (
     Snapshot,
     tool,
 )
-from retunable.agent.retry import RetryPolicy
 from retunable.testing import (
     ModelServer,
     RecordedRequest,
     Reply,
     answer,
-    garbage,
     refusal,
     tool_calls,
 )
@@ -152,16 +150,6 @@ async def test_a_tool_that_the_config_does_not_allow_is_neither_offered_nor_run(
     assert not ran.is_set()
 
 
-async def test_the_limit_ends_a_run_that_never_stops_asking(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    model.answer_always(tool_calls(("add", {"first": 1, "second": 1}), text="so far: 2"))
-    async with make_agent(tools=[add], max_iterations=3) as agent:
-        result = await agent.run("?")
-    assert (result.stop_reason, result.text) == ("max_iterations", "so far: 2")
-    assert len(result.steps) == len(model.requests) == 3
-
-
 @pytest.mark.parametrize(("pin", "calls"), [("call", 6), ("turn", 10)])
 async def test_a_limit_lowered_in_flight(
     make_agent: MakeAgent,
@@ -246,24 +234,6 @@ async def test_a_refused_model_is_named_with_the_key_that_set_it(
         async with asyncio.timeout(10):
             while await told.get() is not None:
                 pass
-
-
-@pytest.mark.parametrize("reply", [garbage(), garbage(b"{}"), refusal(500), refusal(429)])
-async def test_a_model_call_that_does_not_work_fails_the_run_with_the_reason(
-    make_agent: MakeAgent, model: ModelServer, reply: Reply
-) -> None:
-    model.script(reply)
-    async with make_agent(model_retries=RetryPolicy(max_tries=1)) as agent:
-        with pytest.raises(RunFailed, match="provider 'openai' failed"):
-            await agent.run("?")
-        assert agent.status.provider_refusal is None
-
-
-async def test_a_long_answer_comes_through(make_agent: MakeAgent, model: ModelServer) -> None:
-    model.script(answer("x" * 2_000_000))
-    async with make_agent() as agent:
-        result = await agent.run("?")
-    assert len(result.text) == 2_000_000
 
 
 async def test_a_run_outlives_the_deadline_of_its_caller(
@@ -382,26 +352,6 @@ async def test_a_guardrail_set_in_the_store_sends_an_answer_back_to_the_model(
         result = await agent.run("?")
     assert (result.text, len(result.steps)) == ("I cannot say", 2)
     assert "blocked_terms" in model.requests[1].messages[-1]["content"]
-
-
-async def test_an_overloaded_model_is_asked_again(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    model.script(refusal(429), refusal(500), answer("at last"))
-    retries = RetryPolicy(first_seconds=0.01, last_seconds=0.01)
-    async with make_agent(model_retries=retries) as agent:
-        result = await agent.run("?")
-    assert (result.text, len(result.steps), len(model.requests)) == ("at last", 1, 3)
-
-
-async def test_an_answer_of_two_megabytes_is_kept_whole(
-    make_agent: MakeAgent, model: ModelServer
-) -> None:
-    model.script(answer("x" * 2_000_000))
-    async with make_agent() as agent:
-        result = await agent.run("?", run_id="large")
-        assert (await agent.run("?", run_id="large")).text == result.text
-    assert len(result.text) == 2_000_000
 
 
 async def test_an_answer_that_the_state_store_does_not_take_fails_the_run(
