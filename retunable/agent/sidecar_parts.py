@@ -39,7 +39,8 @@ class SidecarParts:
         if self.workers < 1:
             return Unavailable(
                 "this agent's workflow worker is not connected to the sidecar yet; "
-                "it reconnects by itself",
+                "it reconnects by itself. Where that takes more than half a minute, restart the "
+                "sidecar: Dapr 1.18.2 can lock itself up when its last worker goes",
                 part="sidecar",
             )
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import socket
 import threading
@@ -32,8 +33,8 @@ RETRY_SECONDS: Final = 1.0
 WATCH_SECONDS: Final = 1.0
 DEAF_SECONDS: Final = 3.0
 SIDECAR_PROBE_SECONDS: Final = 0.1
-AGENT_WAIT_SECONDS: Final = 60.0
-"""How long a run that came back after a restart waits for its agent to be started."""
+AGENT_LATE_SECONDS: Final = 60.0
+"""How long a run that came back after a restart waits for its agent before the log says so."""
 
 AgentKey = tuple[str, str]
 """Agent name and environment."""
@@ -50,7 +51,8 @@ class Host:
 class Worker:
     """Connects one SDK runtime to the sidecar and dispatches to the agents that joined."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, agent_late_seconds: float = AGENT_LATE_SECONDS) -> None:
+        self._agent_late_seconds = agent_late_seconds
         self._hosts: dict[AgentKey, Host | None] = {}
         self._stopping = threading.Event()
         self._shutting_down = threading.Lock()
@@ -107,11 +109,18 @@ class Worker:
         return await run_on(host.loop, host.steps.tool_call, data)
 
     async def _host(self, named: Mapping[str, Any]) -> Host:
+        """Wait until the agent of a run is started: to give up would fail a run that was accepted."""
         key = (named["agent"], named["environment"])
-        until = time.monotonic() + AGENT_WAIT_SECONDS
+        late = time.monotonic() + self._agent_late_seconds
         while (host := self._hosts.get(key)) is None:
-            if time.monotonic() > until:
-                raise LookupError(f"no agent {key[0]!r} in environment {key[1]!r} is started here")
+            if time.monotonic() > late:
+                _log.warning(
+                    "run %s waits for agent %r in environment %r; start it in this program, or "
+                    "end the run with `retune stop`",
+                    named["run_id"],
+                    *key,
+                )
+                late = math.inf
             await asyncio.sleep(0.05)
         return host
 

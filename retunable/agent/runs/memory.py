@@ -18,7 +18,9 @@ class RunMemory:
     """One run as far as this process has seen it.
 
     ``untouched`` is True from when this process began the run to its first step: nobody can
-    have recorded anything. ``history`` is what the model is told of earlier runs.
+    have recorded anything. ``history`` is what the model is told of earlier runs. The first
+    ``whole`` steps were seen to be here with their tool results, so that step 200 asks as little as
+    step 10.
     """
 
     begun: Begun
@@ -27,6 +29,7 @@ class RunMemory:
     results: dict[tuple[int, int], ToolResult] = field(default_factory=dict)
     ended: Ended | None = None
     history: tuple[Message, ...] | None = None
+    whole: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -36,11 +39,13 @@ class RunMemory:
 
     def knows_all_before(self, step: int) -> bool:
         """Tell whether every step before this one is here, with its tool results."""
-        return all(
-            number in self.steps
-            and all((number, index) in self.results for index in self.steps[number].runnable)
-            for number in range(1, step)
-        )
+        while self.whole < step - 1 and self._is_whole(self.whole + 1):
+            self.whole += 1
+        return self.whole >= step - 1
+
+    def _is_whole(self, number: int) -> bool:
+        step = self.steps.get(number)
+        return step is not None and all((number, n) in self.results for n in step.runnable)
 
     def tell(self) -> None:
         """Wake who waits for news of this run."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 
@@ -20,7 +21,7 @@ class StateKeys:
 
     @property
     def _root(self) -> str:
-        return "/".join(["retunable", *map(_quoted, self._names)])
+        return _root(self.environment, self.agent)
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -81,6 +82,11 @@ def new_run_id() -> str:
 def call_id(run_id: str, step: int, index: int) -> str:
     """Return the stable id of a tool call: the same however often it is tried."""
     return f"{run_id}.{step}.{index}"
+
+
+@lru_cache(maxsize=64)
+def _root(environment: str, agent: str) -> str:
+    return "/".join(["retunable", _quoted(environment), _quoted(agent)])
 
 
 def _quoted(text: str) -> str:
