@@ -96,15 +96,14 @@ class TopicRequests:
     async def handle(self, event: Event) -> Outcome:
         """Run what a message asks for and publish the answer, before it is acknowledged.
 
-        A message that comes again meanwhile is acknowledged at once: the first delivery answers
-        it, and a broker that delivers a long run's message again and again is not held up.
+        A message that comes again meanwhile joins the first delivery: acknowledged now, its
+        answer would be lost with an agent that dies before it is published.
         """
         run_id = run_id_of_event(event.id, source=event.source)
-        if run_id in self._going:
-            return Outcome.SUCCESS
-        task = asyncio.create_task(self._handle(event, run_id))
-        self._going[run_id] = task
-        task.add_done_callback(lambda _: self._going.pop(run_id))
+        task = self._going.get(run_id)
+        if task is None:
+            task = self._going[run_id] = asyncio.create_task(self._handle(event, run_id))
+            task.add_done_callback(lambda _: self._going.pop(run_id))
         # Whoever waits may be cut off; a run that was paid for is answered all the same.
         return await asyncio.shield(task)
 
