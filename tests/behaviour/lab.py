@@ -25,6 +25,7 @@ class Lab:
     def __init__(self, backend: Backend, folder: Path) -> None:
         self.backend = backend
         self.folder = folder
+        self.locked_sidecars = 0
         self.model = ModelServer(default=answer(ANSWER))
         self._undo = ExitStack()
 

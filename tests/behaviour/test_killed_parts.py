@@ -64,7 +64,7 @@ def test_an_agent_killed_in_a_model_call_and_in_a_tool_repeats_those_alone(lab: 
     _wait_for_tools(agent, 1)
     agent.kill()
     agent = lab.start_agent()
-    assert [runs.answered(agent, run) for run in script] == ["kept", "done"]
+    assert [runs.survived(lab, agent, run)["text"] for run in script] == ["kept", "done"]
     assert [len(lab.asked(run)) for run in script] == [2, 2]
     assert [charge.item for charge in charges.of_tools(agent)] == [Item("in a tool", 1, 0)] * 2
 
@@ -106,7 +106,7 @@ def test_an_agent_killed_between_steps_and_across_histories_repeats_nothing_reco
         time.sleep(seconds)  # the moment itself: nothing is awaited
         agent.kill()
         agent = lab.start_agent(settings)
-    assert runs.answered(agent, "long") == model.answer
+    assert runs.survived(lab, agent, "long")["text"] == model.answer
     done = charges.recorded(runs.explained(agent, "long"))
     assert [item.step for item in done if item.call is None] == list(range(1, TOOLS + 2))
     paid = [*model.charges, *charges.of_tools(agent)]
@@ -127,7 +127,7 @@ def test_sigterm_in_a_long_tool_ends_in_seconds_and_the_run_goes_on_at_the_next_
     assert agent.process.wait(within_seconds=2 * EXIT_SECONDS) == 0
     assert time.monotonic() - began < EXIT_SECONDS
     agent = lab.start_agent()
-    assert runs.answered(agent, "terminated") == "done"
+    assert runs.survived(lab, agent, "terminated")["text"] == "done"
     assert [charge.item.step for charge in charges.of_tools(agent)] == [1, 1]
     assert len(lab.model.requests) == 2
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
 from bisect import bisect
 from collections import Counter
@@ -35,6 +34,7 @@ WORK_SECONDS = 0.1
 STILL_SECONDS = 5.0
 SOON_SECONDS = 0.15
 BEGUN_AT_ONCE = 10
+ASK_SECONDS = 0.2
 END_SECONDS = 60.0 + 3.0 * KILLS
 
 
@@ -76,17 +76,14 @@ def test_runs_survive_an_agent_and_a_sidecar_killed_at_random(
     lab.model.answer_always(model)
     killed = Killed(lab)
     names = [f"run {number}" for number in range(RUNS)]
-    over = threading.Event()
     with ThreadPoolExecutor(BEGUN_AT_ONCE) as pool:
-        begun = [pool.submit(_begin, killed, name, over) for name in names]
-        try:
-            _kill_at_random(killed, model, chance)
-        finally:
-            over.set()
+        begun = [pool.submit(_begin, killed, name) for name in names]
+        _kill_at_random(killed, model, chance)
+        agent = killed.agent
+        runs.survived(lab, agent, names[0])
         for accepted in begun:
             accepted.result()
-    agent = killed.agent
-    ends = {name: runs.ended(agent, name, within_seconds=END_SECONDS) for name in names}
+    ends = {name: runs.survived(lab, agent, name) for name in names}
     assert {end["text"] for end in ends.values()} == {model.answer}, ends
     done: dict[charges.Item, float] = {}
     for name in names:
@@ -99,6 +96,7 @@ def test_runs_survive_an_agent_and_a_sidecar_killed_at_random(
     record_property("kills", f"{len(killed.starts) - 1} + {killed.sidecar_kills}")
     record_property("recorded", len(done))
     record_property("paid again", len(paid) - len(done))
+    record_property("locked sidecars", lab.locked_sidecars)
 
 
 def _kill_at_random(killed: Killed, model: WorkingModel, chance: random.Random) -> None:
@@ -122,7 +120,7 @@ def _wait_for_more(model: WorkingModel, count: int) -> None:
     )
 
 
-def _begin(killed: Killed, name: str, over: threading.Event) -> None:
+def _begin(killed: Killed, name: str) -> None:
     """Ask until a run is accepted, as a caller does who is told 503 or nothing at all."""
     until = time.monotonic() + END_SECONDS
     while True:
@@ -136,4 +134,4 @@ def _begin(killed: Killed, name: str, over: threading.Event) -> None:
             return
         assert status in (0, 503), f"{name}: {status} {told}"
         assert time.monotonic() < until, f"{name} was never accepted: {told}"
-        over.wait(0.2)
+        time.sleep(ASK_SECONDS)
