@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from retunable.agent.durable_agent import DurableAgent
 from retunable.errors import ConfigurationError, Unavailable
-from retunable.serve.app_port import AppAddress, app_address
+from retunable.serve.app_port import app_address
+from retunable.serve.listening import Address
 
 _log = logging.getLogger("retunable")
 
@@ -46,7 +47,7 @@ async def run_forever(
         raise SystemExit(1) from gone
 
 
-async def _run(agent: DurableAgent, *, http: str | None, callbacks: AppAddress | None) -> None:
+async def _run(agent: DurableAgent, *, http: str | None, callbacks: Address | None) -> None:
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(_told_to_end())
         waiting = asyncio.create_task(told.wait())
@@ -71,7 +72,7 @@ async def _run(agent: DurableAgent, *, http: str | None, callbacks: AppAddress |
         _exit_for_certain()
 
 
-def _callback_server(agent: DurableAgent, address: AppAddress) -> AbstractAsyncContextManager[str]:
+def _callback_server(agent: DurableAgent, address: Address) -> AbstractAsyncContextManager[str]:
     try:
         from retunable.serve.grpc_app import serve_grpc  # an extra of the package
     except ModuleNotFoundError as error:

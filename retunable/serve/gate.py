@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retunable.errors import ConfigurationError
+from retunable.serve.listening import Address
 from retunable.serve.local_names import is_local_name
 from retunable.serve.problem import problem
 from retunable.serve.problems import ProblemResponse
@@ -59,11 +60,11 @@ class Gate:
         )
 
 
-def check_exposure(host: str, token: str | None) -> None:
+def check_exposure(address: Address, token: str | None) -> None:
     """Raise ConfigurationError where others could reach a server that asks for no token."""
-    if token is None and not is_local_name(host):
+    if token is None and not address.is_local:
         raise ConfigurationError(
-            f"serving on {host} lets other machines run the agent: set {TOKEN_VARIABLE} to a "
+            f"serving on {address.host} lets other machines run the agent: set {TOKEN_VARIABLE} to a "
             "secret that they must send as a bearer token, or serve on 127.0.0.1"
         )
 

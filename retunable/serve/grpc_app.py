@@ -19,9 +19,15 @@ from dapr.ext.grpc import App, InvokeMethodRequest, SubscriptionMessage, TopicEv
 
 from retunable.errors import ConfigurationError, Unavailable
 from retunable.live.health import Status
-from retunable.serve.app_port import AppAddress
-from retunable.serve.grpc_guard import TOKEN_VARIABLE, Guard, TooManyWaiting, current_call
+from retunable.serve.grpc_guard import (
+    TOKEN_VARIABLE,
+    Guard,
+    TooManyWaiting,
+    check_exposure,
+    current_call,
+)
 from retunable.serve.invocations import Invocations, Metadata
+from retunable.serve.listening import Address
 from retunable.serve.publishing import DaprPublisher
 from retunable.serve.served import ServedAgent
 from retunable.serve.topic_requests import Event, Publisher, TopicRequests
@@ -39,7 +45,7 @@ _T = TypeVar("_T")
 
 @asynccontextmanager
 async def serve_grpc(
-    agent: ServedAgent, address: AppAddress, *, publisher: Publisher | None = None
+    agent: ServedAgent, address: Address, *, publisher: Publisher | None = None
 ) -> AsyncIterator[str]:
     """Serve an agent to its sidecar as long as the block runs; yield the address.
 
@@ -50,7 +56,7 @@ async def serve_grpc(
         ConfigurationError: the address cannot be used.
     """
     token = os.environ.get(TOKEN_VARIABLE) or None
-    address.check_exposure(has_token=token is not None, variable=TOKEN_VARIABLE)
+    check_exposure(address, token)
     async with AsyncExitStack() as stack:
         if publisher is None:
             publisher = DaprPublisher(PUBSUB, ANSWERS_TOPIC)
@@ -78,7 +84,7 @@ class _Server(App):
             options=(("grpc.so_reuseport", 0),),
         )
 
-    def begin(self, address: AppAddress) -> int:
+    def begin(self, address: Address) -> int:
         """Listen, and return the port."""
         try:
             port: int = self._server.add_insecure_port(address.target)

@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar
 import grpc
 from pydantic import ValidationError
 
-from retunable.errors import RetunableError
+from retunable.errors import ConfigurationError, RetunableError
 from retunable.serve.caller import BadCaller
+from retunable.serve.listening import LOCAL, Address
 from retunable.serve.problem import Problem, problem, problem_of
 
 TOKEN_VARIABLE: Final = "APP_API_TOKEN"  # noqa: S105 - its name, not its value
@@ -42,6 +43,15 @@ class TooManyWaiting(Exception):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} callers wait for runs already; send wait false, or try again")
+
+
+def check_exposure(address: Address, token: str | None) -> None:
+    """Raise ConfigurationError where others could reach a server that asks for no token."""
+    if token is None and not address.is_local:
+        raise ConfigurationError(
+            f"serving gRPC on {address.host} lets other machines run the agent: give daprd and "
+            f"the agent the same {TOKEN_VARIABLE}, or serve on {LOCAL}"
+        )
 
 
 def current_call() -> grpc.ServicerContext:

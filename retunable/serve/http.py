@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,45 +24,18 @@ from retunable.config.package import PACKAGE_VERSION
 from retunable.errors import ConfigurationError
 from retunable.serve.address import AGENTS_FOLDER, AgentRecord, announced
 from retunable.serve.gate import TOKEN_VARIABLE, Gate, check_exposure
+from retunable.serve.listening import LOCAL, Address
 from retunable.serve.problems import response_to
 from retunable.serve.routes import router
 from retunable.serve.served import ServedAgent
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 DEFAULT_PORT: Final = 8765
+DEFAULT_ADDRESS: Final = f"{LOCAL}:{DEFAULT_PORT}"
 # A run goes on by itself when its request is dropped, so nobody needs to wait long for one.
 DRAIN_SECONDS: Final = 2
 BACKLOG: Final = 256
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 takes any free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Read ``host:port``, ``[ipv6]:port`` or a host alone.
-
-        Raises:
-            ConfigurationError: the text is no address.
-        """
-        host, colon, port = text.rpartition(":")
-        if not colon or text.endswith("]"):
-            host, port = text, str(DEFAULT_PORT)
-        if not (port.isdecimal() and int(port) < 65_536) or not host:
-            raise ConfigurationError(f"{text!r} is no address; write one like {DEFAULT_ADDRESS!r}")
-        return cls(host.removeprefix("[").removesuffix("]"), int(port))
-
-    @property
-    def url(self) -> str:
-        """The address as a client of this machine writes it."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - read, not bound
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def application(agent: ServedAgent, *, token: str | None = None) -> FastAPI:
@@ -100,8 +72,8 @@ async def serve_http(
         ConfigurationError: the address cannot be used.
     """
     token = os.environ.get(TOKEN_VARIABLE) or None
-    wanted = Address.parse(address)
-    check_exposure(wanted.host, token)
+    wanted = Address.parse(address, default_port=DEFAULT_PORT)
+    check_exposure(wanted, token)
     listener = _listen(wanted)
     url = Address(wanted.host, listener.getsockname()[1]).url
     server = _Server(

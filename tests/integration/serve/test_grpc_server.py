@@ -27,8 +27,8 @@ from retunable.errors import (
 )
 from retunable.live.health import Status
 from retunable.serve import grpc_app
-from retunable.serve.app_port import AppAddress
 from retunable.serve.grpc_app import serve_grpc
+from retunable.serve.listening import Address
 from tests.unit.serve.standin import Asked, StandInAgent, a_run
 from tests.unit.serve.test_topic_requests import Answers
 
@@ -36,7 +36,7 @@ from tests.unit.serve.test_topic_requests import Answers
 _APP: Any = appcallback_service_v1.AppCallbackStub
 _HEALTH: Any = appcallback_service_v1.AppCallbackHealthCheckStub
 
-ANYWHERE = AppAddress("127.0.0.1", 0)
+ANYWHERE = Address("127.0.0.1", 0)
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -255,13 +255,13 @@ async def test_a_port_in_use_is_told_with_the_way_out() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        address = AppAddress("127.0.0.1", other.getsockname()[1])
+        address = Address("127.0.0.1", other.getsockname()[1])
         with pytest.raises(ConfigurationError, match="another --app-port"):
             await serve_grpc(StandInAgent(), address, publisher=Answers()).__aenter__()
 
 
 async def test_two_agents_do_not_share_a_port() -> None:
     async with serve_grpc(StandInAgent(), ANYWHERE, publisher=Answers()) as address:
-        same = AppAddress.parse(address)
+        same = Address.parse(address)
         with pytest.raises(ConfigurationError, match="another --app-port"):
             await serve_grpc(StandInAgent(), same, publisher=Answers()).__aenter__()

@@ -25,8 +25,8 @@ from dev.resources import CHECKOUT, REDIS_RESOURCES
 from dev.stack import RedisStack, Stack
 from retunable import DurableAgent, OpenAIProvider, Unavailable
 from retunable.agent.runs.records import RunResult
-from retunable.serve.app_port import AppAddress
 from retunable.serve.grpc_app import ANSWERS_TOPIC, REQUESTS_TOPIC, serve_grpc
+from retunable.serve.listening import Address
 from retunable.testing import ModelServer, answer
 from tests.unit.serve.standin import Asked, StandInAgent
 
@@ -191,7 +191,7 @@ async def agent(
         persona_log_seconds=None,
     )
     async with behind.face as face:
-        await face.enter_async_context(serve_grpc(agent, AppAddress("127.0.0.1", behind.port)))
+        await face.enter_async_context(serve_grpc(agent, Address("127.0.0.1", behind.port)))
         # Each waits for the other: daprd is not ready before its app is healthy.
         starting = asyncio.create_task(agent.start())
         await asyncio.to_thread(behind.stack.start)
@@ -277,7 +277,7 @@ async def test_an_answer_that_was_not_published_when_the_agent_ended_is_publishe
     behind: Behind, agent: DurableAgent, model: ModelServer
 ) -> None:
     await behind.leave()
-    address, publisher = AppAddress("127.0.0.1", behind.port), NeverPublished()
+    address, publisher = Address("127.0.0.1", behind.port), NeverPublished()
     async with serve_grpc(agent, address, publisher=publisher):
         await behind.publish({"message": "hello"}, event="e-1")
         await asyncio.wait_for(publisher.taken.wait(), 15)
@@ -293,7 +293,7 @@ async def test_a_message_outlives_the_agent_that_handled_it(
 ) -> None:
     first, second = threading.Event(), threading.Event()
     model.script(answer("cut off", hold=first), answer("the second time", hold=second))
-    address = AppAddress("127.0.0.1", behind.port)
+    address = Address("127.0.0.1", behind.port)
     await behind.publish({"message": "hello"}, event="e-1")
     await asyncio.to_thread(model.wait_for_requests, 1)
     await behind.leave()
@@ -364,7 +364,7 @@ async def test_a_run_that_is_refused_for_now_is_not_tried_again_by_the_sidecar(
         raise Unavailable("the scheduler is away", part="scheduler")
 
     agent = StandInAgent(answer=refuse)
-    async with serve_grpc(agent, AppAddress("127.0.0.1", behind.port)):
+    async with serve_grpc(agent, Address("127.0.0.1", behind.port)):
         await asyncio.to_thread(behind.stack.start)
         code, told = await behind.invoke("run", {"message": "m"})
     assert (code, told["message"]) == (503, "the scheduler is away")

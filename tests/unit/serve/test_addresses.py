@@ -13,7 +13,7 @@ import pytest
 from retunable.errors import ConfigurationError
 from retunable.serve.address import AgentRecord, announced, running_agents
 from retunable.serve.gate import check_exposure
-from retunable.serve.http import Address
+from retunable.serve.listening import Address
 from tests.unit.serve.standin import StandInAgent
 
 DECLARATION = StandInAgent().declaration
@@ -25,31 +25,11 @@ def a_record(**environment: str) -> AgentRecord:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("127.0.0.1:8765", "127.0.0.1", 8765),
-        ("127.0.0.1:0", "127.0.0.1", 0),
-        ("localhost", "localhost", 8765),
-        ("[::1]:80", "::1", 80),
-        ("[::1]", "::1", 8765),
-    ],
-)
-def test_an_address_is_host_and_port(text: str, host: str, port: int) -> None:
-    assert Address.parse(text) == Address(host, port)
-
-
-@pytest.mark.parametrize("text", ["", ":80", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:70000"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no address"):
-        Address.parse(text)
-
-
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "agent.example"])  # noqa: S104
 def test_serving_others_needs_a_token(host: str) -> None:
     with pytest.raises(ConfigurationError, match="RETUNABLE_HTTP_TOKEN"):
-        check_exposure(host, None)
-    check_exposure(host, "s3cret")
+        check_exposure(Address(host, 80), None)
+    check_exposure(Address(host, 80), "s3cret")
 
 
 def test_a_record_is_there_for_its_owner_alone_while_the_agent_serves(tmp_path: Path) -> None:
