@@ -215,6 +215,17 @@ async def test_the_methods_are_invoked_through_the_sidecar(
     assert (code, report["agent"]) == (200, "grpc agent")
 
 
+async def test_a_user_beyond_ascii_comes_through_the_sidecar_percent_encoded(
+    behind: Behind, agent: DurableAgent
+) -> None:
+    _, told = await behind.invoke("run", {"message": "m"}, Retunable_User="UTF-8''Zo%C3%AB")
+    assert (await agent.explain(told["run_id"])).user_id == "Zoë"
+    query = "?metadata.retunable-user=UTF-8%27%27Zo%25C3%25AB"
+    await behind.publish({"message": "hello"}, event="e-1", query=query)
+    (event,) = await behind.wait_for_answers(1)
+    assert (await agent.explain(event["id"])).user_id == "Zoë"
+
+
 async def test_errors_keep_their_meaning_through_the_sidecar(
     behind: Behind, agent: DurableAgent, model: ModelServer
 ) -> None:
