@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -352,6 +353,28 @@ async def test_a_guardrail_set_in_the_store_sends_an_answer_back_to_the_model(
         result = await agent.run("?")
     assert (result.text, len(result.steps)) == ("I cannot say", 2)
     assert "blocked_terms" in model.requests[1].messages[-1]["content"]
+
+
+async def test_an_explanation_has_each_verdict_and_forgetting_takes_its_reason(
+    make_agent: MakeAgent, model: ModelServer, dapr: RedisStack, prefix: str
+) -> None:
+    model.script(answer("buy ACME now"), answer("I cannot say"))
+    async with make_agent() as agent:
+        dapr.set(prefix + "guardrails", '{"blocked_terms": {"terms": ["acme"]}}')
+        await until_snapshot(agent, lambda snapshot: bool(snapshot.config.guardrails))
+        result = await agent.run("?", conversation_id="judged")
+        told = await agent.explain(result.run_id)
+        await agent.forget("judged")
+        forgotten = await agent.explain(result.run_id)
+    (refused,), (passed,) = (step.checks for step in told.steps)
+    assert (refused.name, refused.call, refused.passed, passed.passed) == (
+        "blocked_terms",
+        None,
+        False,
+        True,
+    )
+    assert "acme" in refused.reason
+    assert forgotten.steps[0].checks == (replace(refused, reason=""),)
 
 
 async def test_an_answer_that_the_state_store_does_not_take_fails_the_run(
