@@ -48,6 +48,8 @@ class Backend(ABC):
     faults: ClassVar[frozenset[Fault]]
     # Faults after which no new stream helps: polling is what is left.
     deaf_for_good: ClassVar[frozenset[Fault]]
+    # Whether the state store is a server of its own, which can be away while the sidecar is there.
+    state_server: ClassVar[bool]
     # Whether several field keys of one write can be read half.
     exact_field_keys: ClassVar[bool]
 
@@ -120,6 +122,13 @@ class Backend(ABC):
     def empty_store(self) -> None:
         """Throw the stopped store's data away."""
 
+    def stop_state_store(self) -> None:
+        """Kill the state store's server, where it has one of its own."""
+        raise NotImplementedError(f"{self.name} has no server for its state")
+
+    def start_state_store(self) -> None:
+        raise NotImplementedError(f"{self.name} has no server for its state")
+
     @abstractmethod
     def stop_sidecar(self) -> None:
         """Kill the sidecar (kill -9)."""
@@ -134,6 +143,14 @@ class Backend(ABC):
             yield
         finally:
             self.start_sidecar()
+
+    @contextmanager
+    def without_state_store(self) -> Iterator[None]:
+        self.stop_state_store()
+        try:
+            yield
+        finally:
+            self.start_state_store()
 
     def __enter__(self) -> Self:
         self.start()

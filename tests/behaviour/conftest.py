@@ -34,7 +34,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ("backend_type", "fault"), _faults(), indirect=["backend_type"], scope="session"
         )
     elif "backend_type" in metafunc.fixturenames:
-        metafunc.parametrize("backend_type", _backends(), indirect=True, scope="session")
+        state_server = "state_server" in metafunc.fixturenames
+        names = [n for n, b in BACKENDS.items() if b.state_server or not state_server]
+        metafunc.parametrize("backend_type", _backends(names), indirect=True, scope="session")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,8 +53,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     show_measured(terminalreporter)
 
 
-def _backends() -> list[object]:
-    return [pytest.param(name, marks=getattr(pytest.mark, name), id=name) for name in BACKENDS]
+def _backends(names: Sequence[BackendName]) -> list[object]:
+    return [pytest.param(name, marks=getattr(pytest.mark, name), id=name) for name in names]
 
 
 def _faults() -> list[object]:
@@ -76,6 +78,12 @@ def backend_type(request: pytest.FixtureRequest) -> type[Backend]:
     for scenario in _scenarios_asked_for(request.session.items, name):
         request.getfixturevalue("outages").begin(scenario, BACKENDS[name])
     return BACKENDS[name]
+
+
+@pytest.fixture(scope="session")
+def state_server(backend_type: type[Backend]) -> None:
+    """Asked for by a test for backends whose state store is a server of its own."""
+    assert backend_type.state_server
 
 
 def _scenarios_asked_for(items: Sequence[pytest.Item], backend: BackendName) -> set[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dev.part import Part
+
 S = TypeVar("S", bound=Stack)
 
 COMPONENT = "runtime-config"
@@ -24,6 +26,8 @@ MAX_REPLY_BYTES = 4_194_304
 
 class DaprdBackend(Backend, Generic[S]):
     """A backend made of a ``dev`` stack."""
+
+    state_server = True
 
     def __init__(self, stack: S) -> None:
         self.stack = stack
@@ -46,6 +50,17 @@ class DaprdBackend(Backend, Generic[S]):
 
     def start_store(self) -> None:
         self.stack.store.start()
+
+    def stop_state_store(self) -> None:
+        self._state_server.kill()
+
+    def start_state_store(self) -> None:
+        self._state_server.start()
+
+    @property
+    def _state_server(self) -> Part:
+        assert self.stack.state_store is not None, "created without separate_state"
+        return self.stack.state_store
 
     def stop_sidecar(self) -> None:
         self.stack.sidecar.kill()

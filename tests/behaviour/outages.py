@@ -5,13 +5,16 @@ They are almost only waiting, so all of them run in threads from the start of th
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.behaviour.lab import Lab
+from retunable.testing import answer, tool_calls
+from tests.behaviour import runs
+from tests.behaviour.lab import ANSWER, Lab
 from tests.behaviour.waiting import eventually
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ ABSENT_SECONDS = 60.0
 LOOK_SECONDS = 3.0
 RECOVERY_SECONDS = 90.0
 ROLE = "the role before the outage"
+ACCEPTED = "accepted before the outage"
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,24 @@ class Refusal:
 
 @dataclass(frozen=True)
 class SidecarAbsent:
-    """The sidecar was away for a minute."""
+    """The sidecar was away for a minute; ``accepted`` is a run from before, ``asked`` its requests."""
 
     configs: tuple[Json, ...]
     refusals: tuple[Refusal, ...]
     applied_seconds: float
+    answered: Json
+    accepted: Json
+    asked: int
+
+
+@dataclass(frozen=True)
+class StateStoreAbsent:
+    """The state store was away for a minute; ``accepted`` is a run from before, ``asked`` its requests."""
+
+    refusals: tuple[Refusal, ...]
+    configs: tuple[Json, ...]
+    accepted: Json
+    asked: int
     answered: Json
 
 
@@ -60,16 +77,25 @@ class StoreAbsentAtStart:
 def sidecar_absent(lab: Lab) -> SidecarAbsent:
     """Keep the sidecar away for a minute, looking and asking all the while."""
     agent = _retuned_agent(lab)
-    configs: list[Json] = []
-    refusals: list[Refusal] = []
+    hold = _begin_held(lab, agent)
     with lab.backend.without_sidecar():
-        until = time.monotonic() + ABSENT_SECONDS
-        while time.monotonic() < until:
-            refusals.append(_refused_run(agent))
-            configs.append(agent.config())
-            time.sleep(LOOK_SECONDS)
+        hold.set()
+        configs, refusals = _look_on(agent)
     applied = _time_to_apply(lab, agent, within_seconds=RECOVERY_SECONDS)
-    return SidecarAbsent(tuple(configs), tuple(refusals), applied, agent.answer())
+    accepted = runs.ended(agent, ACCEPTED, within_seconds=RECOVERY_SECONDS)
+    asked = len(lab.asked(ACCEPTED))
+    return SidecarAbsent(configs, refusals, applied, agent.answer(), accepted, asked)
+
+
+def state_store_absent(lab: Lab) -> StateStoreAbsent:
+    """Keep the state store away for a minute, looking and asking all the while."""
+    agent = _retuned_agent(lab)
+    hold = _begin_held(lab, agent)
+    with lab.backend.without_state_store():
+        hold.set()
+        configs, refusals = _look_on(agent)
+    accepted = runs.ended(agent, ACCEPTED, within_seconds=RECOVERY_SECONDS)
+    return StateStoreAbsent(refusals, configs, accepted, len(lab.asked(ACCEPTED)), agent.answer())
 
 
 def store_absent_at_start(lab: Lab) -> StoreAbsentAtStart:
@@ -89,6 +115,7 @@ def store_absent_at_start(lab: Lab) -> StoreAbsentAtStart:
 SCENARIOS: Mapping[str, Callable[[Lab], object]] = {
     "without_sidecar": sidecar_absent,
     "without_store": store_absent_at_start,
+    "without_state_store": state_store_absent,
 }
 
 
@@ -132,6 +159,28 @@ def _retuned_agent(lab: Lab) -> AgentProcess:
     agent.wait_values({"role": ROLE})
     agent.answer()
     return agent
+
+
+def _begin_held(lab: Lab, agent: AgentProcess) -> threading.Event:
+    """Have a run accepted that waits for its model until the event is set."""
+    hold = threading.Event()
+    asks = tool_calls(("note", {"text": "before the outage"}))
+    lab.model.script(replace(asks, hold=hold), answer(ANSWER))
+    runs.begin(agent, ACCEPTED)
+    lab.wait_asked(ACCEPTED)
+    return hold
+
+
+def _look_on(agent: AgentProcess) -> tuple[tuple[Json, ...], tuple[Refusal, ...]]:
+    """Look and ask for as long as an outage is to last."""
+    configs: list[Json] = []
+    refusals: list[Refusal] = []
+    until = time.monotonic() + ABSENT_SECONDS
+    while time.monotonic() < until:
+        refusals.append(_refused_run(agent))
+        configs.append(agent.config())
+        time.sleep(LOOK_SECONDS)
+    return tuple(configs), tuple(refusals)
 
 
 def _refused_run(agent: AgentProcess) -> Refusal:

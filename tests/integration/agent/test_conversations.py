@@ -16,11 +16,15 @@ from retunable import (
     RunState,
     tool,
 )
+from retunable.agent.conversations import conversations
 from retunable.testing import ModelServer, RecordedRequest, answer, tool_calls
 from tests.integration.agent.conftest import MakeAgent
 from tests.integration.agent.waiting import until_snapshot
 
 pytestmark = pytest.mark.redis
+
+SMALL_PAGE = 5
+LONGER_THAN_A_PAGE = 2 * SMALL_PAGE + 3
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +146,20 @@ async def test_forgetting_stops_the_run_that_goes_on(
         await agent.run("afresh", conversation_id="stopped too")
     assert "HIDDEN" not in stored(dapr)
     assert said(model.requests[-1]) == ["afresh"]
+
+
+async def test_a_conversation_longer_than_a_page_is_remembered_and_forgotten_whole(
+    make_agent: MakeAgent, model: ModelServer, dapr: RedisStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "RUNS_PER_PAGE", SMALL_PAGE)
+    async with make_agent() as agent:
+        for number in range(LONGER_THAN_A_PAGE):
+            await agent.run(f"PAGED-{number}", conversation_id="long")
+        last = LONGER_THAN_A_PAGE - 1
+        asked = [text for text in said(model.requests[-1]) if text.startswith("PAGED")]
+        assert asked[-3:] == [f"PAGED-{number}" for number in (last - 2, last - 1, last)]
+        assert await agent.forget("long") == LONGER_THAN_A_PAGE
+    assert "PAGED" not in stored(dapr)
 
 
 def stored(dapr: RedisStack) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from dev.dapr import DaprBinaries
 from dev.ports import free_port
 from dev.resources import write_atomically
 from dev.stack import RedisStack, Stack
@@ -23,7 +20,7 @@ from retunable import (
     Secret,
     Unavailable,
 )
-from retunable.testing import ModelServer, answer
+from retunable.testing import ModelServer
 from tests.integration.agent.conftest import MakeAgent
 
 SECRET_STORE = """\
@@ -138,31 +135,3 @@ async def test_the_key_can_come_from_a_secret_store(
     missing = OpenAIProvider(base_url=model.url, api_key=Secret("secretstore/other"))
     with pytest.raises(ConfigurationError, match="the secret secretstore/other"):
         await make_agent(providers={"openai": missing}).start()
-
-
-async def test_without_its_state_store_runs_are_refused_and_accepted_ones_go_on_later(
-    tmp_path: Path,
-    dapr_binaries: DaprBinaries,
-    redis_program: Path,
-    app_of: Callable[[Stack], None],
-    make_agent: MakeAgent,
-    model: ModelServer,
-) -> None:
-    hold = threading.Event()
-    model.script(answer("kept", hold=hold))
-    with Stack.redis(tmp_path / "stack", state="separate") as stack:
-        app_of(stack)
-        assert stack.state_store is not None
-        async with make_agent() as agent:
-            accepted = asyncio.create_task(agent.run("?"))
-            await asyncio.to_thread(model.wait_for_requests, 1)
-            await asyncio.to_thread(stack.state_store.kill)
-            hold.set()
-            began = time.monotonic()
-            with pytest.raises(Unavailable) as refused:
-                await agent.run("?")
-            assert time.monotonic() - began < 5
-            assert refused.value.part == "state store"
-            await asyncio.to_thread(stack.state_store.restart)
-            assert (await asyncio.wait_for(accepted, 40)).text == "kept"
-    assert len(model.requests) == 1
