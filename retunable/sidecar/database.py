@@ -1,0 +1,101 @@
+"""One SQLite file of a running sidecar: one writer for all its rooms, and one reader.
+
+``write`` and ``read`` take a function of a connection inside a transaction. It is synchronous and
+knows no event loop, so a room's SQL is tested on a plain connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from retunable.errors import DatabaseUnavailable
+from retunable.sidecar.connection import Schema, connect
+from retunable.sidecar.transactions import Job, Result, TransactionThread
+
+PATIENCE_SECONDS: Final = 30.0
+CLOSE_SECONDS: Final = 3.0
+RETRY_SECONDS: Final = 0.2
+
+_VACUUMED_PAGES: Final = 512
+
+
+class Database:
+    """An open file. Everybody in this process who writes to it shares this one object."""
+
+    def __init__(self, path: Path, *, writer: TransactionThread, reader: TransactionThread) -> None:
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    def open(
+        cls, path: Path, schemas: Sequence[Schema], *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Self:
+        """Open or make a file with the tables of all rooms that share it.
+
+        ``patience_seconds`` is how long a call waits while another process holds the file.
+
+        Raises:
+            DataUnusable: it cannot be used; the message says why.
+        """
+        writing = connect(path, schemas)
+        reading = connect(path)
+        reading.execute("PRAGMA query_only = ON")
+        return cls(
+            path,
+            writer=TransactionThread(
+                writing, path=path, begin="BEGIN IMMEDIATE", patience_seconds=patience_seconds
+            ),
+            reader=TransactionThread(
+                reading, path=path, begin="BEGIN", patience_seconds=patience_seconds
+            ),
+        )
+
+    async def write(self, job: Job[Result]) -> Result:
+        """Run a job in a transaction; when this returns, what it did survives a power cut.
+
+        A job that raises has changed nothing. If the caller is cancelled before the job began, it
+        never runs.
+
+        Raises:
+            DatabaseUnavailable: nothing was changed.
+        """
+        return await asyncio.wrap_future(self._writer.submit(job))
+
+    async def write_sometime(self, job: Job[Result]) -> Result:
+        """Write as ``write`` does, again and again while the file is busy or the disk full.
+
+        For results that their sender would not send a second time.
+        """
+        while True:
+            try:
+                return await self.write(job)
+            except DatabaseUnavailable as error:
+                if error.reason not in ("busy", "full"):
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def read(self, job: Job[Result]) -> Result:
+        """Run a job that only reads; all it sees stood there at the same moment.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be read.
+        """
+        return await asyncio.wrap_future(self._reader.submit(job))
+
+    async def vacuum(self) -> None:
+        """Give some of the file's free pages back to the disk; a few milliseconds."""
+        await self.write(_vacuum)
+
+    def close(self) -> None:
+        """Finish what was asked, then close the file; returns within ``CLOSE_SECONDS``."""
+        self._reader.close(within_seconds=CLOSE_SECONDS / 2)
+        self._writer.close(within_seconds=CLOSE_SECONDS / 2)
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
