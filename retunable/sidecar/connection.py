@@ -106,9 +106,11 @@ def _connect(path: Path, schemas: Sequence[Schema]) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    # Before the first table; later it would need a whole VACUUM.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # Before the first table, later it would need a whole VACUUM; and not at every opening,
+        # for this setting takes the writer's lock.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL_BYTES}")

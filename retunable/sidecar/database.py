@@ -14,9 +14,8 @@ from typing import Final, Self
 
 from retunable.errors import DatabaseUnavailable
 from retunable.sidecar.connection import Schema, connect
-from retunable.sidecar.transactions import Job, Result, TransactionThread
+from retunable.sidecar.transactions import PATIENCE_SECONDS, Job, Result, TransactionThread
 
-PATIENCE_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 0.2
 

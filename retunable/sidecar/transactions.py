@@ -22,8 +22,33 @@ Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Result]
 
 BATCH_JOBS: Final = 128
+PATIENCE_SECONDS: Final = 30.0
+"""How long a transaction waits while another process holds the file."""
 
 _Waiting = tuple[Job[Any], "Future[Any]"]
+
+
+def run_alone(
+    connection: sqlite3.Connection,
+    job: Job[Result],
+    *,
+    path: Path,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Result:
+    """Run one job that writes, in a transaction of its own, in this thread.
+
+    Raises:
+        DatabaseUnavailable: nothing was changed.
+    """
+    with told_as_unavailable(path):
+        _begin(connection, "BEGIN IMMEDIATE", patience_seconds, given_up=lambda: False)
+        try:
+            result = job(connection)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    return result
 
 
 class TransactionThread:
@@ -95,7 +120,12 @@ class TransactionThread:
     def _run(self, batch: list[_Waiting]) -> None:
         try:
             with told_as_unavailable(self._path):
-                self._begin_patiently()
+                _begin(
+                    self._connection,
+                    self._begin,
+                    self._patience_seconds,
+                    given_up=self._closing.is_set,
+                )
                 done = [(future, self._attempt(job)) for job, future in batch]
                 self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait
@@ -108,18 +138,6 @@ class TransactionThread:
                 future.set_exception(outcome.error)
             else:
                 future.set_result(outcome)
-
-    def _begin_patiently(self) -> None:
-        deadline = time.monotonic() + self._patience_seconds
-        while True:
-            try:
-                self._connection.execute(self._begin)
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or self._closing.is_set() or time.monotonic() > deadline:
-                    raise
-            else:
-                return
 
     def _attempt(self, job: Job[Any]) -> Any:
         self._connection.execute("SAVEPOINT job")
@@ -151,6 +169,26 @@ class TransactionThread:
         return DatabaseUnavailable(
             f"{self._path} is closed: the sidecar is stopping", path=self._path, reason="closed"
         )
+
+
+def _begin(
+    connection: sqlite3.Connection,
+    statement: str,
+    patience_seconds: float,
+    *,
+    given_up: Callable[[], bool],
+) -> None:
+    """Begin a transaction as soon as no other process holds the file."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or given_up() or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 class _Raised:
