@@ -3,20 +3,34 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from agent import agent
+from retunable import Snapshot
 from retunable.testing import EmbeddedSidecar
 
 ROLE = "Expert Data Scientist"
 WITHIN_SECONDS = 30
 
 
-def test_the_next_answer_comes_from_the_role_that_was_set(tmp_path: Path) -> None:
-    async def retuned_answer() -> str:
-        async with asyncio.timeout(WITHIN_SECONDS), agent:
-            sidecar.set("agent_role", ROLE)
-            while agent.snapshot.config.role != ROLE:
-                await asyncio.sleep(0.01)
-            return (await agent.run("Who are you?")).text
+async def answer_after_retuning(sidecar: EmbeddedSidecar) -> str:
+    """Start the agent, give it a role while it runs, and ask it who it is."""
+    taken = asyncio.Event()
 
+    async def changed(_: Snapshot | None, new: Snapshot) -> None:
+        if new.config.role == ROLE:
+            taken.set()
+
+    agent.on_change(changed)
+    async with asyncio.timeout(WITHIN_SECONDS), agent:
+        sidecar.set("agent_role", ROLE)
+        await taken.wait()
+        return (await agent.run("Who are you?")).text
+
+
+def test_the_next_answer_comes_from_the_role_that_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what the agent remembers stays out of the project
     with EmbeddedSidecar(tmp_path) as sidecar:
-        assert ROLE in asyncio.run(retuned_answer())
+        assert ROLE in asyncio.run(answer_after_retuning(sidecar))

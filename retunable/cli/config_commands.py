@@ -14,7 +14,7 @@ from retunable.cli import options as o
 from retunable.cli.ending import finish
 from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode, Stop
 from retunable.cli.output import Output
-from retunable.cli.where import Where
+from retunable.cli.where import DEFAULT_RESOURCES, Where
 
 commands = typer.Typer()
 
@@ -34,7 +34,7 @@ def set_(
     env: o.EnvironmentOption = None,
     prefix: o.PrefixOption = None,
     store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
+    resources_path: o.ResourcesOption = DEFAULT_RESOURCES,
     component: o.ComponentOption = None,
     no_wait: o.NoWaitOption = False,
     timeout: o.TimeoutOption = o.DEFAULT_TIMEOUT,
@@ -63,7 +63,7 @@ def unset(
     env: o.EnvironmentOption = None,
     prefix: o.PrefixOption = None,
     store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
+    resources_path: o.ResourcesOption = DEFAULT_RESOURCES,
     component: o.ComponentOption = None,
     no_wait: o.NoWaitOption = False,
     timeout: o.TimeoutOption = o.DEFAULT_TIMEOUT,
@@ -87,7 +87,7 @@ def reset(
     env: o.EnvironmentOption = None,
     prefix: o.PrefixOption = None,
     store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
+    resources_path: o.ResourcesOption = DEFAULT_RESOURCES,
     component: o.ComponentOption = None,
     no_wait: o.NoWaitOption = False,
     timeout: o.TimeoutOption = o.DEFAULT_TIMEOUT,
@@ -112,7 +112,7 @@ def get(
     env: o.EnvironmentOption = None,
     prefix: o.PrefixOption = None,
     store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
+    resources_path: o.ResourcesOption = DEFAULT_RESOURCES,
     component: o.ComponentOption = None,
     json: o.JsonOption = False,
 ) -> None:
@@ -154,7 +154,7 @@ def doctor(
     env: o.EnvironmentOption = None,
     prefix: o.PrefixOption = None,
     store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
+    resources_path: o.ResourcesOption = DEFAULT_RESOURCES,
     component: o.ComponentOption = None,
     json: o.JsonOption = False,
 ) -> None:

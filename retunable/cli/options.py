@@ -23,8 +23,8 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="redis://… or postgresql://…; else the running agent says, RETUNABLE_STORE, or the "
-        "component in --resources-path.",
+        help="redis://…, postgresql://… or sqlite:///…; else the running agent says, "
+        "RETUNABLE_STORE, .retunable/configuration.db, or the component in --resources-path.",
     ),
 ]
 ResourcesOption = Annotated[
@@ -44,5 +44,4 @@ TimeoutOption = Annotated[
     float,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="How long to wait for the agent."),
 ]
-DEFAULT_RESOURCES = Path("resources")
 DEFAULT_TIMEOUT = 10.0
