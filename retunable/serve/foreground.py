@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final, Literal
 
 from retunable.agent.durable_agent import DurableAgent
+from retunable.agent.own_sidecar import a_sidecar
 from retunable.errors import ConfigurationError, Unavailable
 from retunable.serve.app_port import AppAddress, app_address
 
@@ -51,6 +52,8 @@ async def _run(agent: DurableAgent, *, http: str | None, callbacks: AppAddress |
         told = await stack.enter_async_context(_told_to_end())
         waiting = asyncio.create_task(told.wait())
         stack.callback(waiting.cancel)
+        # Before all else: what the faces say of the sidecar is read from the environment.
+        await stack.enter_async_context(a_sidecar(app_id=agent.declaration.document_key))
         starting = asyncio.create_task(agent.start())
         stack.push_async_callback(_stop, agent, starting)
         if callbacks is not None:

@@ -1,0 +1,124 @@
+"""The embedded sidecar as a child process: started, ready, ended, and never left behind.
+
+It looks after its parent itself (``--parent-pid``), so that it ends with one that was killed.
+Whether there is to be a child, and what follows when one dies, is decided by others.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from retunable.errors import Unavailable
+from retunable.sidecar.files import DEFAULT_DATA_DIR
+
+READY_SECONDS: Final = 30.0
+"""Far more than the 0.3 s that it takes: a first start on a busy machine compiles modules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarSettings:
+    """One app's sidecar; port 0 takes any free one."""
+
+    app_id: str
+    data_dir: Path = DEFAULT_DATA_DIR
+    resources_path: Path | None = None
+    grpc_port: int = 0
+    http_port: int = 0
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line of ``python -m retunable.sidecar``."""
+        found = [
+            f"--app-id={self.app_id}",
+            f"--data-dir={self.data_dir}",
+            f"--grpc-port={self.grpc_port}",
+            f"--http-port={self.http_port}",
+        ]
+        return found + ([f"--resources-path={self.resources_path}"] if self.resources_path else [])
+
+
+class SidecarChild:
+    """One child that is ready, until it ends."""
+
+    def __init__(self, process: subprocess.Popen[bytes], *, grpc_port: int, http_port: int) -> None:
+        self._process = process
+        self.grpc_port = grpc_port
+        self.http_port = http_port
+
+    @classmethod
+    def start(cls, settings: SidecarSettings, *, ready_seconds: float = READY_SECONDS) -> Self:
+        """Start a child and wait until it serves; its log goes to our standard error.
+
+        Raises:
+            Unavailable: it did not come up; the message says why.
+        """
+        process = _spawn(settings)
+        try:
+            said = _first_word(process, within_seconds=ready_seconds)
+            if said.get("ready") is not True:
+                raise _not_ready(settings, process, said)
+            return cls(process, grpc_port=said["grpc_port"], http_port=said["http_port"])
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self) -> int:
+        """Wait for its end; returns the exit code, or minus the number of the signal."""
+        return self._process.wait()
+
+    def stop(self, *, within_seconds: float) -> int:
+        """Ask it to end, and kill it where it does not; returns as ``wait`` does."""
+        self._process.terminate()
+        try:
+            return self._process.wait(within_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _spawn(settings: SidecarSettings) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "retunable.sidecar", *settings.arguments]
+    return subprocess.Popen(
+        [*command, f"--parent-pid={os.getpid()}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        # Ctrl-C in the terminal reaches the parent alone, which ends the child last.
+        start_new_session=True,
+    )
+
+
+def _first_word(process: subprocess.Popen[bytes], *, within_seconds: float) -> dict[str, Any]:
+    """Return the one JSON line of a child; empty where it ended or was too late."""
+    deadline = threading.Timer(within_seconds, process.kill)
+    deadline.daemon = True
+    deadline.start()
+    with process.stdout or io.BytesIO() as output:
+        line = output.readline()
+    deadline.cancel()
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _not_ready(
+    settings: SidecarSettings, process: subprocess.Popen[bytes], said: dict[str, Any]
+) -> Unavailable:
+    reason = said.get("error") or f"it ended with {process.wait()}; its log says why"
+    return Unavailable(
+        f"the embedded sidecar of {settings.app_id!r} did not start: {reason}", part="sidecar"
+    )
