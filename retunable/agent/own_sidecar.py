@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from retunable.live.threads import run_in_daemon_thread
-from retunable.sidecar.child import SidecarSettings
 from retunable.sidecar.environment import sidecar_is_named, told_to_this_process
 from retunable.sidecar.files import DEFAULT_DATA_DIR
 from retunable.sidecar.kept import KeptSidecar
+from retunable.sidecar.settings import SidecarSettings
 
 _log = logging.getLogger("retunable")
 

@@ -12,37 +12,13 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 from retunable.errors import Unavailable
-from retunable.sidecar.files import DEFAULT_DATA_DIR
+from retunable.sidecar.settings import SidecarSettings
 
 READY_SECONDS: Final = 30.0
 """Far more than the 0.3 s that it takes: a first start on a busy machine compiles modules."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SidecarSettings:
-    """One app's sidecar; port 0 takes any free one."""
-
-    app_id: str
-    data_dir: Path = DEFAULT_DATA_DIR
-    resources_path: Path | None = None
-    grpc_port: int = 0
-    http_port: int = 0
-
-    @property
-    def arguments(self) -> list[str]:
-        """The command line of ``python -m retunable.sidecar``."""
-        found = [
-            f"--app-id={self.app_id}",
-            f"--data-dir={self.data_dir}",
-            f"--grpc-port={self.grpc_port}",
-            f"--http-port={self.http_port}",
-        ]
-        return found + ([f"--resources-path={self.resources_path}"] if self.resources_path else [])
 
 
 class SidecarChild:
@@ -90,9 +66,9 @@ class SidecarChild:
 
 
 def _spawn(settings: SidecarSettings) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "retunable.sidecar", *settings.arguments]
+    told = (*settings.arguments, f"--parent-pid={os.getpid()}", "--log-level=warning")
     return subprocess.Popen(
-        [*command, f"--parent-pid={os.getpid()}"],
+        [sys.executable, "-m", "retunable.sidecar", *told],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         # Ctrl-C in the terminal reaches the parent alone, which ends the child last.

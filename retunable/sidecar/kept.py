@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Final
 
 from retunable.errors import Unavailable
-from retunable.sidecar.child import SidecarChild, SidecarSettings
+from retunable.sidecar.child import SidecarChild
 from retunable.sidecar.environment import app_environment
+from retunable.sidecar.settings import SidecarSettings
 
 logger = logging.getLogger("retunable")
 
