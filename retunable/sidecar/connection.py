@@ -76,6 +76,15 @@ def connect(path: Path, schemas: Sequence[Schema] = ()) -> sqlite3.Connection:
             time.sleep(0.02)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Tell files of one name apart; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @contextmanager
 def told_as_unavailable(path: Path) -> Iterator[None]:
     """Turn SQLite's failures of the file or disk into DatabaseUnavailable; a wrong SQL stays."""

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from retunable.errors import DatabaseUnavailable
 from retunable.sidecar.connection import Schema, connect
@@ -32,26 +32,37 @@ class Database:
 
     @classmethod
     def open(
-        cls, path: Path, schemas: Sequence[Schema], *, patience_seconds: float = PATIENCE_SECONDS
+        cls,
+        path: Path,
+        schemas: Sequence[Schema],
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        replaceable: bool = False,
     ) -> Self:
         """Open or make a file with the tables of all rooms that share it.
 
         ``patience_seconds`` is how long a call waits while another process holds the file.
+        ``replaceable``: somebody may delete the file while it is used, and a new one is used then.
 
         Raises:
             DataUnusable: it cannot be used; the message says why.
         """
-        writing = connect(path, schemas)
-        reading = connect(path)
-        reading.execute("PRAGMA query_only = ON")
+
+        def read_only() -> sqlite3.Connection:
+            connection = connect(path, schemas)
+            connection.execute("PRAGMA query_only = ON")
+            return connection
+
+        common: Any = {
+            "path": path,
+            "patience_seconds": patience_seconds,
+            "replaceable": replaceable,
+        }
+        writer = TransactionThread(
+            lambda: connect(path, schemas), begin="BEGIN IMMEDIATE", **common
+        )
         return cls(
-            path,
-            writer=TransactionThread(
-                writing, path=path, begin="BEGIN IMMEDIATE", patience_seconds=patience_seconds
-            ),
-            reader=TransactionThread(
-                reading, path=path, begin="BEGIN", patience_seconds=patience_seconds
-            ),
+            path, writer=writer, reader=TransactionThread(read_only, begin="BEGIN", **common)
         )
 
     async def write(self, job: Job[Result]) -> Result:

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, TypeVar
 
 from retunable.errors import DatabaseUnavailable
-from retunable.sidecar.connection import told_as_unavailable
+from retunable.sidecar.connection import identity, told_as_unavailable
 
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Result]
@@ -55,18 +55,23 @@ class TransactionThread:
     """Runs jobs in the order in which they came; ``begin`` says what they may do.
 
     A job gets the connection inside a transaction and leaves that alone. It is given up with
-    DatabaseUnavailable where the file stays busy for ``patience_seconds``.
+    DatabaseUnavailable where the file stays busy for ``patience_seconds``. A ``replaceable`` file
+    may be deleted at any time: what then stands under its name is used.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connect: Callable[[], sqlite3.Connection],
         *,
         path: Path,
         begin: Literal["BEGIN", "BEGIN IMMEDIATE"],
         patience_seconds: float,
+        replaceable: bool,
     ) -> None:
-        self._connection = connection
+        self._connect = connect
+        self._connection = connect()
+        self._identity = identity(path)
+        self._replaceable = replaceable
         self._path = path
         self._begin = begin
         self._patience_seconds = patience_seconds
@@ -120,6 +125,7 @@ class TransactionThread:
     def _run(self, batch: list[_Waiting]) -> None:
         try:
             with told_as_unavailable(self._path):
+                self._meet_the_file()
                 _begin(
                     self._connection,
                     self._begin,
@@ -138,6 +144,21 @@ class TransactionThread:
                 future.set_exception(outcome.error)
             else:
                 future.set_result(outcome)
+
+    def _meet_the_file(self) -> None:
+        """Notice that another file stands under the name: ours would be a deleted one by now."""
+        standing = identity(self._path)
+        if standing == self._identity:
+            return
+        if not self._replaceable:
+            raise DatabaseUnavailable(
+                f"{self._path} was deleted or replaced while it was in use; restart the sidecar",
+                path=self._path,
+                reason="broken",
+            )
+        self._connection.close()
+        self._connection = self._connect()
+        self._identity = identity(self._path)
 
     def _attempt(self, job: Job[Any]) -> Any:
         self._connection.execute("SAVEPOINT job")
