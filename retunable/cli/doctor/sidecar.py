@@ -72,7 +72,7 @@ def _placement(metadata: Mapping[str, Any]) -> Finding:
     return error(
         "placement",
         f"not connected ({said or 'nothing said'}, actor runtime {status}); runs cannot start",
-        "start it: placement --port 50005   (dapr init does, `make run` too)",
+        "start it: placement --port 50005   (dapr init does, `make run-dapr` too)",
     )
 
 
@@ -83,7 +83,7 @@ def _scheduler(metadata: Mapping[str, Any]) -> Finding:
     return error(
         "scheduler",
         "not connected; runs cannot start",
-        "start it: scheduler --port 50006   (dapr init does, `make run` too)",
+        "start it: scheduler --port 50006   (dapr init does, `make run-dapr` too)",
     )
 
 
