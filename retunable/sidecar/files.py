@@ -60,13 +60,21 @@ def configuration_file(folder: Path) -> Path:
 def make_private_file(path: Path) -> None:
     """Make sure that a file is there and that only its owner can read it, folder included.
 
+    A file that is there is not opened: to close it would drop every lock that SQLite holds on it
+    in this process (POSIX), and the next writer elsewhere would take the log away from under us.
     SQLite gives its ``-wal`` and ``-shm`` files the mode of the database.
 
     Raises:
         DataUnusable: the folder or the file cannot be written.
     """
-    descriptor = open_private_file(path)
-    os.close(descriptor)
+    try:
+        _make_private_folder(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(_FILE_MODE)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def open_private_file(path: Path) -> int:
@@ -79,14 +87,16 @@ def open_private_file(path: Path) -> int:
         _make_private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
     except OSError as error:
-        raise DataUnusable(
-            f"{path} cannot be written ({error.strerror}); make its folder writable for this "
-            "user, or name another one with --data-dir",
-            path=path,
-        ) from error
-    if os.fstat(descriptor).st_mode & 0o077:
-        os.fchmod(descriptor, _FILE_MODE)
+        raise _unwritable(path, error) from error
     return descriptor
+
+
+def _unwritable(path: Path, error: OSError) -> DataUnusable:
+    return DataUnusable(
+        f"{path} cannot be written ({error.strerror}); make its folder writable for this user, or "
+        "name another one with --data-dir",
+        path=path,
+    )
 
 
 def _make_private_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def note(text: str) -> Callable[[sqlite3.Connection], object]:
     return lambda connection: connection.execute("INSERT INTO notes VALUES (?)", (text,))
 
 
+async def write_in_another_process(path: Path, text: str) -> None:
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+        "c.execute('INSERT INTO notes VALUES (?)', sys.argv[2:]); c.commit(); c.close()"
+    )
+    python = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(path), text)
+    assert await asyncio.wait_for(python.wait(), 30) == 0
+
+
 def texts(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT text FROM notes ORDER BY text")]
 
@@ -55,6 +65,17 @@ async def test_a_job_that_raises_takes_back_only_itself(database: Database) -> N
     )
     assert [isinstance(one, Exception) for one in written] == [False] * 3 + [True, False]
     assert await database.read(texts) == ["a", "b", "c", "d"]
+
+
+async def test_what_another_process_wrote_and_left_is_read(database: Database, path: Path) -> None:
+    # Closing the file anywhere in this process would drop SQLite's locks: the other process would
+    # take itself for the last one and delete the log that this one reads.
+    await database.write(note("a"))
+    connect(path, [NOTES]).close()
+    await write_in_another_process(path, "b")
+    assert await database.read(texts) == ["a", "b"]
+    await write_in_another_process(path, "c")
+    assert await database.read(texts) == ["a", "b", "c"]
 
 
 async def test_a_reader_cannot_write(database: Database) -> None:
