@@ -75,11 +75,22 @@ class OwnSidecar:
         kept.start()
         self._told.enter_context(told_to_this_process(kept.environment))
         self.kept = kept
-        _log.warning(
-            "No DAPR_GRPC_PORT is set, so %s runs on an embedded sidecar, for this machine alone; "
-            "its data lies in %s. On more machines: dapr run",
-            kept.settings.app_id,
-            kept.settings.data_dir,
+        _say(kept)
+
+
+def _say(kept: KeptSidecar) -> None:
+    _log.warning(
+        "No DAPR_GRPC_PORT is set, so %s runs on an embedded sidecar, for this machine alone; "
+        "its data lies in %s. On more machines: dapr run",
+        kept.settings.app_id,
+        kept.settings.data_dir,
+    )
+    if kept.stood_in or kept.left_out:
+        _log.info(
+            "Of %s it keeps in SQLite instead: %s; left to Dapr: %s",
+            kept.settings.resources_path,
+            ", ".join(kept.stood_in) or "nothing",
+            ", ".join(kept.left_out) or "nothing",
         )
 
 

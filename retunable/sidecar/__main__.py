@@ -64,6 +64,8 @@ async def _serve(settings: SidecarSettings, *, parent_pid: int | None) -> None:
                 "grpc_port": sidecar.grpc_port,
                 "http_port": sidecar.http_port,
                 "data_dir": str(settings.data_dir.resolve()),
+                "stood_in": [str(component) for component in sidecar.resources.stood_in],
+                "left_out": [str(component) for component in sidecar.resources.left_out],
             }
         )
         await sidecar.wait_until_asked_to_stop()

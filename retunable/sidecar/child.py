@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from retunable.errors import Unavailable
@@ -22,12 +23,18 @@ READY_SECONDS: Final = 30.0
 
 
 class SidecarChild:
-    """One child that is ready, until it ends."""
+    """One child that is ready, until it ends.
 
-    def __init__(self, process: subprocess.Popen[bytes], *, grpc_port: int, http_port: int) -> None:
+    ``stood_in`` and ``left_out`` are the components of the files that it keeps in SQLite instead,
+    and those that only daprd serves.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], said: Mapping[str, Any]) -> None:
         self._process = process
-        self.grpc_port = grpc_port
-        self.http_port = http_port
+        self.grpc_port: int = said["grpc_port"]
+        self.http_port: int = said["http_port"]
+        self.stood_in = tuple(map(str, said.get("stood_in", ())))
+        self.left_out = tuple(map(str, said.get("left_out", ())))
 
     @classmethod
     def start(cls, settings: SidecarSettings, *, ready_seconds: float = READY_SECONDS) -> Self:
@@ -41,7 +48,7 @@ class SidecarChild:
             said = _first_word(process, within_seconds=ready_seconds)
             if said.get("ready") is not True:
                 raise _not_ready(settings, process, said)
-            return cls(process, grpc_port=said["grpc_port"], http_port=said["http_port"])
+            return cls(process, said)
         except BaseException:
             process.kill()
             process.wait()

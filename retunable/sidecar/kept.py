@@ -26,13 +26,16 @@ LAST_PAUSE_SECONDS: Final = 5.0
 class KeptSidecar:
     """One app's sidecar from ``start`` to ``stop``; ``restarts`` counts its children but the first.
 
-    ``away`` says why none runs now, where that is so.
+    ``away`` says why none runs now, where that is so; ``stood_in`` and ``left_out`` are those of
+    ``SidecarChild``.
     """
 
     def __init__(self, settings: SidecarSettings) -> None:
         self.settings = settings
         self.restarts = 0
         self.away: str | None = None
+        self.stood_in: tuple[str, ...] = ()
+        self.left_out: tuple[str, ...] = ()
         self._child: SidecarChild | None = None
         self._stopping = threading.Event()
         self._changing = threading.Lock()
@@ -58,6 +61,7 @@ class KeptSidecar:
         child = SidecarChild.start(self.settings)
         self.settings = replace(self.settings, grpc_port=child.grpc_port, http_port=child.http_port)
         self._child = child
+        self.stood_in, self.left_out = child.stood_in, child.left_out
         self._thread.start()
 
     def stop(self) -> None:

@@ -55,6 +55,7 @@ class EmbeddedSidecar:
         self.settings = settings
         self.grpc_port = 0
         self.http_port = 0
+        self.resources = Resources()
         self._api_token = api_token
         self._stack = AsyncExitStack()
         self._stopping = asyncio.Event()
@@ -94,6 +95,7 @@ class EmbeddedSidecar:
         app_id = self.settings.app_id
         files = DataFiles(self.settings.data_dir.resolve(), app_id)
         resources = read_resources(self.settings.resources_path, app_id=app_id)
+        self.resources = resources
         lock = AppLock.take(files.lock, app_id=app_id)
         stack.callback(lock.release)
         stores = _Stores(files, stack)
