@@ -108,4 +108,7 @@ class Database:
 
 
 def _vacuum(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
+    free = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+    for _ in range(min(free, _VACUUMED_PAGES)):
+        # One page each: Python's sqlite3 makes one step of a pragma, and each step frees a page.
+        connection.execute("PRAGMA incremental_vacuum(1)")
