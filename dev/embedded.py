@@ -60,7 +60,8 @@ class EmbeddedStack:
     backend: ClassVar[Literal["embedded"]] = "embedded"
 
     def __init__(self, directory: Path, *, app_id: str = "agent-under-test") -> None:
-        self.sidecar = EmbeddedSidecar(directory.resolve(), app_id=app_id)
+        self.directory = directory.resolve()
+        self.sidecar = EmbeddedSidecar(self.directory, app_id=app_id)
 
     @property
     def file(self) -> ConfigurationFile:

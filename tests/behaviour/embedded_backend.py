@@ -15,18 +15,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STORE = "runtime-config"
-AWAY = "configuration_away"
+TRIGGERS = ("configuration_inserted", "configuration_updated")
+# As daprd, the sidecar refuses to put more into one message.
+MAX_REPLY_BYTES = 4 * 1024 * 1024
 
 
 class EmbeddedBackend(Backend):
-    """No server, no listener and no component file: what is left to fail is the sidecar itself."""
+    """No server, no connection and no rights: what can fail is the sidecar, and the file's triggers."""
 
     name = "embedded"
     store_kind = "sqlite"
     faults: ClassVar[frozenset[Fault]] = frozenset(
-        {Fault.SIDECAR_KILLED, Fault.SIDECAR_TERMINATED, Fault.SIDECAR_PAUSED}
+        {
+            Fault.NOTIFICATIONS_OFF,
+            Fault.SIDECAR_KILLED,
+            Fault.SIDECAR_TERMINATED,
+            Fault.SIDECAR_PAUSED,
+        }
     )
-    deaf_for_good: ClassVar[frozenset[Fault]] = frozenset()
+    deaf_for_good: ClassVar[frozenset[Fault]] = frozenset({Fault.NOTIFICATIONS_OFF})
     exact_field_keys = True
 
     def __init__(self, stack: EmbeddedStack) -> None:
@@ -75,6 +82,8 @@ class EmbeddedBackend(Backend):
         self._execute("DELETE FROM configuration")
 
     def as_read(self, value: bytes) -> Item | Unreadable:
+        if len(value) >= MAX_REPLY_BYTES:
+            return Unreadable("too large")
         try:
             return Item(value.decode(), "1")
         except UnicodeDecodeError:
@@ -82,6 +91,12 @@ class EmbeddedBackend(Backend):
 
     @contextmanager
     def suffering(self, fault: Fault) -> Iterator[None]:
+        if fault is Fault.NOTIFICATIONS_OFF:
+            # They count the versions, by which the sidecar knows what changed.
+            for trigger in TRIGGERS:
+                self._execute(f"DROP TRIGGER {trigger}")
+            yield
+            return
         sidecar = self.stack.sidecar
         inflict, mend = {
             Fault.SIDECAR_KILLED: (sidecar.kill, sidecar.start),
@@ -95,13 +110,13 @@ class EmbeddedBackend(Backend):
     # A file cannot be down; without its table no read of it works.
 
     def stop_store(self) -> None:
-        self._execute(f"ALTER TABLE configuration RENAME TO {AWAY}")
+        self._execute("ALTER TABLE configuration RENAME TO configuration_away")
 
     def start_store(self) -> None:
-        self._execute(f"ALTER TABLE {AWAY} RENAME TO configuration")
+        self._execute("ALTER TABLE configuration_away RENAME TO configuration")
 
     def empty_store(self) -> None:
-        self._execute(f"DELETE FROM {AWAY}")
+        self._execute("DELETE FROM configuration_away")
 
     def stop_sidecar(self) -> None:
         self.stack.sidecar.kill()
