@@ -108,9 +108,14 @@ def read_versions(
     return {key: str(version) for key, version in rows}
 
 
-def changed_keys(before: Versions, after: Versions) -> frozenset[str]:
-    """Return the keys that were set, changed or deleted between two readings."""
-    return frozenset(key for key, _ in before.items() ^ after.items())
+def read_changes(
+    connection: sqlite3.Connection, store: str, keys: Collection[str], *, seen: Versions
+) -> tuple[Versions, dict[str, Item | Unreadable | None]]:
+    """Return the versions that stand and the items that differ from ``seen``; None is deleted."""
+    standing = read_versions(connection, store, keys)
+    changed = {key for key, _ in seen.items() ^ standing.items()}
+    items = read_items(connection, store, changed) if changed else {}
+    return standing, {key: items.get(key) for key in changed}
 
 
 def write_items(

@@ -98,8 +98,9 @@ class Database:
         return await asyncio.wrap_future(self._reader.submit(job))
 
     async def vacuum(self) -> None:
-        """Give some of the file's free pages back to the disk; a few milliseconds."""
-        await self.write(_vacuum)
+        """Give the file's free pages back to the disk, a few milliseconds of the writer at a time."""
+        while await self.write(_vacuum) == _VACUUMED_PAGES:
+            pass
 
     def close(self) -> None:
         """Finish what was asked, then close the file; returns within ``CLOSE_SECONDS``."""
@@ -107,8 +108,11 @@ class Database:
         self._writer.close(within_seconds=CLOSE_SECONDS / 2)
 
 
-def _vacuum(connection: sqlite3.Connection) -> None:
+def _vacuum(connection: sqlite3.Connection) -> int:
+    """Free some pages; returns how many."""
     free = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
-    for _ in range(min(free, _VACUUMED_PAGES)):
+    freed = min(free, _VACUUMED_PAGES)
+    for _ in range(freed):
         # One page each: Python's sqlite3 makes one step of a pragma, and each step frees a page.
         connection.execute("PRAGMA incremental_vacuum(1)")
+    return freed

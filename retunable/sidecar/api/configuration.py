@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -21,7 +22,12 @@ from retunable.sidecar.api.refusal import (
     unknown_name,
 )
 from retunable.sidecar.change_watch import Changes, ChangeWatch
-from retunable.sidecar.configuration import changed_keys, read_items, read_versions
+from retunable.sidecar.configuration import (
+    Versions,
+    read_changes,
+    read_items,
+    read_versions,
+)
 from retunable.sidecar.database import Database
 
 # As daprd says it of a value that is no text; an agent knows the words.
@@ -66,16 +72,16 @@ class ConfigurationApi:
         store, keys = self._known(request.store_name), list(request.keys)
         subscription_id = str(uuid.uuid4())
         with self._watch.listening() as changes:
-            seen = await self._database.read(lambda c: read_versions(c, store, keys))
+            seen: Versions = await self._database.read(lambda c: read_versions(c, store, keys))
             self._subscriptions[subscription_id] = changes
             try:
                 opened = configuration_pb2.SubscribeConfigurationResponse(id=subscription_id)
                 await send(context, opened)
                 while await self._changed(subscription_id, changes):
-                    now = await self._database.read(lambda c: read_versions(c, store, keys))
-                    if changed := changed_keys(seen, now):
-                        await send(context, await self._update(subscription_id, store, changed))
-                    seen = now
+                    look = partial(read_changes, store=store, keys=keys, seen=seen)
+                    seen, changed = await self._database.read(look)
+                    if changed:
+                        await send(context, _update(subscription_id, changed))
             finally:
                 self._subscriptions.pop(subscription_id, None)
 
@@ -83,13 +89,6 @@ class ConfigurationApi:
         """Wait for a change; False where the subscription was ended instead."""
         await changes.wait()
         return subscription_id in self._subscriptions
-
-    async def _update(self, subscription_id: str, store: str, changed: Collection[str]) -> Any:
-        items = await self._database.read(lambda c: read_items(c, store, changed))
-        gone = {key: common_pb2.ConfigurationItem() for key in changed if key not in items}
-        return configuration_pb2.SubscribeConfigurationResponse(
-            id=subscription_id, items=_messages(items) | gone
-        )
 
     async def _unsubscribe(self, request: Any, _: Context) -> Any:
         if self._end(request.id):
@@ -110,6 +109,13 @@ class ConfigurationApi:
         if store not in self._stores:
             raise unknown_name("configuration store", store, self._stores, ending="not found")
         return store
+
+
+def _update(
+    subscription_id: str, changed: Mapping[str, Item | Unreadable | None]
+) -> configuration_pb2.SubscribeConfigurationResponse:
+    items = _messages({key: item or Item("") for key, item in changed.items()})
+    return configuration_pb2.SubscribeConfigurationResponse(id=subscription_id, items=items)
 
 
 def _messages(items: Mapping[str, Item | Unreadable]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http.client import HTTPConnection
 from typing import Any
 
@@ -142,6 +143,13 @@ async def test_with_a_token_nobody_is_served_without_it(
     assert (await dapr.GetMetadata(request, metadata=(("dapr-api-token", "s3cret"),))).id == "shop"
     assert _status(child.http_port, "/v1.0/metadata") == 401
     assert _status(child.http_port, "/v1.0/healthz") == 204
+
+
+async def test_thousands_of_calls_at_once_are_all_answered(dapr: Any) -> None:
+    # gRPC's default drops calls above 1,000 that wait.
+    request = metadata_pb2.GetMetadataRequest()
+    replies = await asyncio.gather(*(dapr.GetMetadata(request) for _ in range(4_000)))
+    assert {reply.id for reply in replies} == {"shop"}
 
 
 def test_a_port_that_is_taken_is_named(sidecar: SidecarChild, start_sidecar: StartSidecar) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from retunable.config.items import Item, Unreadable
 from retunable.errors import DatabaseUnavailable
-from retunable.sidecar.configuration import ConfigurationFile, changed_keys
+from retunable.sidecar.configuration import ConfigurationFile, read_changes, read_versions
 
 
 @pytest.fixture
@@ -90,7 +91,14 @@ def test_a_locked_file_is_waited_for_and_then_named(tmp_path: Path) -> None:
     other.close()
 
 
-def test_changes_are_what_was_set_changed_or_deleted() -> None:
-    before = {"same": "1", "changed": "2", "deleted": "3"}
-    after = {"same": "1", "changed": "4", "set": "5"}
-    assert changed_keys(before, after) == {"changed", "deleted", "set"}
+def test_changes_are_what_was_set_changed_or_deleted(store: ConfigurationFile) -> None:
+    store.write({"same": "1", "changed": "1", "deleted": "1", "unwatched": "1"})
+    with closing(sqlite3.connect(store.path)) as connection:
+        keys = ["same", "changed", "deleted", "set"]
+        seen = read_versions(connection, store.store, keys)
+        store.write({"changed": "2", "deleted": None, "set": "2", "unwatched": "2"})
+        standing, changes = read_changes(connection, store.store, keys, seen=seen)
+        again = read_changes(connection, store.store, keys, seen=standing)
+    values = {k: i.value if isinstance(i, Item) else i for k, i in changes.items()}
+    assert values == {"changed": "2", "deleted": None, "set": "2"}
+    assert again == (standing, {})
