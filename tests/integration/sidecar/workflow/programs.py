@@ -26,6 +26,7 @@ INTERPRETER = "interpreter"
 ACTIVITY = "step"
 FIRST_RETRY_SECONDS = 0.01
 
+
 Program = list[dict[str, Any]]
 
 
@@ -118,10 +119,11 @@ def _task(ctx: DaprWorkflowContext, statement: dict[str, Any]) -> Any:
             )
         case "child":
             # The SDK's own ids count what was awaited before, and so depend on what was faster.
+            # One with a slash keeps daprd 1.18.2 trying to create it for ever.
             return ctx.call_child_workflow(
                 INTERPRETER,
                 input={"program": statement["program"], "said": []},
-                instance_id=f"{ctx.instance_id}:{statement['place']}",
+                instance_id=f"{ctx.instance_id}:{statement['place'].replace('/', '_')}",
                 retry_policy=_retries(statement),
             )
         case "timer":

@@ -21,7 +21,7 @@ from tests.integration.sidecar.workflow.programs import Calls, Case
 
 PROGRAMS = int(os.environ.get("RETUNABLE_DIFFERENTIAL_PROGRAMS", "60"))
 FIRST_SEED = int(os.environ.get("RETUNABLE_DIFFERENTIAL_SEED", "1"))
-AT_ONCE = 10
+AT_ONCE = 8
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 6 * PROGRAMS)]
 
