@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
+
+from dev import processes
 
 SECONDS = 60
 
@@ -41,6 +43,11 @@ def client(port: int) -> Iterator[DaprWorkflowClient]:
         yield made
     finally:
         _closed(made)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition that nothing announces."""
+    processes.wait_until(condition, what=what, within_seconds=SECONDS)
 
 
 def _quiet() -> LoggerOptions:
