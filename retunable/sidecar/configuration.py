@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from retunable.config.items import Item, Unreadable
+from retunable.config.items import Item, Items, Unreadable
 from retunable.sidecar.connection import Schema, connect
 from retunable.sidecar.transactions import PATIENCE_SECONDS, run_alone
 
@@ -45,9 +45,6 @@ SCHEMA: Final = Schema(
         """,
     ),
 )
-
-Versions = Mapping[str, str]
-"""Key to version; what changed between two of them changed in the store."""
 
 
 class ConfigurationFile:
@@ -96,26 +93,20 @@ def read_items(
 ) -> dict[str, Item | Unreadable]:
     """Return the items of a store; every one where no key is named."""
     # As bytes: another program can have stored what is no text.
-    rows = _rows(connection, "key, CAST(value AS BLOB), version", store, keys)
+    statement = "SELECT key, CAST(value AS BLOB), version FROM configuration WHERE store = ?"
+    if keys:
+        statement += f" AND key IN ({', '.join('?' * len(keys))})"
+    rows = connection.execute(statement, (store, *keys))
     return {key: _item(value, version) for key, value, version in rows}
 
 
-def read_versions(
-    connection: sqlite3.Connection, store: str, keys: Collection[str]
-) -> dict[str, str]:
-    """Return which writing of each item stands; every item's where no key is named."""
-    rows = _rows(connection, "key, version", store, keys)
-    return {key: str(version) for key, version in rows}
+def changed_items(before: Items, after: Items) -> dict[str, Item | Unreadable | None]:
+    """Return what stands now under the keys that were set, changed or deleted; None: deleted.
 
-
-def read_changes(
-    connection: sqlite3.Connection, store: str, keys: Collection[str], *, seen: Versions
-) -> tuple[Versions, dict[str, Item | Unreadable | None]]:
-    """Return the versions that stand and the items that differ from ``seen``; None is deleted."""
-    standing = read_versions(connection, store, keys)
-    changed = {key for key, _ in seen.items() ^ standing.items()}
-    items = read_items(connection, store, changed) if changed else {}
-    return standing, {key: items.get(key) for key in changed}
+    By value and version: a new file in the place of a deleted one counts from 1 again.
+    """
+    keys = before.keys() | after.keys()
+    return {key: after.get(key) for key in keys if before.get(key) != after.get(key)}
 
 
 def write_items(
@@ -142,15 +133,6 @@ def write_items(
                 (store, key, value),
             )
     return ()
-
-
-def _rows(
-    connection: sqlite3.Connection, columns: str, store: str, keys: Collection[str]
-) -> list[tuple[Any, ...]]:
-    statement = f"SELECT {columns} FROM configuration WHERE store = ?"  # noqa: S608 - our columns
-    if keys:
-        statement += f" AND key IN ({', '.join('?' * len(keys))})"
-    return connection.execute(statement, (store, *keys)).fetchall()
 
 
 def _item(value: bytes, version: object) -> Item | Unreadable:

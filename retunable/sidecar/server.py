@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final, Self
-
-import grpc.aio
 
 from retunable.config.package import PACKAGE_VERSION
 from retunable.sidecar import configuration, messages, state
 from retunable.sidecar.api.configuration import ConfigurationApi
-from retunable.sidecar.api.grpc_server import bind, make_grpc_server
+from retunable.sidecar.api.grpc_server import GrpcServer, bind, make_grpc_server
 from retunable.sidecar.api.messages import MessagesApi
 from retunable.sidecar.api.metadata import MetadataApi
+from retunable.sidecar.api.refusal import Rpc
 from retunable.sidecar.api.secrets import SecretsApi
 from retunable.sidecar.api.service import add_dapr_service
 from retunable.sidecar.api.state import StateApi
@@ -95,57 +95,75 @@ class EmbeddedSidecar:
         app_id = self.settings.app_id
         files = DataFiles(self.settings.data_dir.resolve(), app_id)
         resources = read_resources(self.settings.resources_path, app_id=app_id)
-        self.resources = resources
         lock = AppLock.take(files.lock, app_id=app_id)
         stack.callback(lock.release)
         stores = _Stores(files, stack)
-        await self._serve(stack, stores, resources)
-        holder = Holder(pid=os.getpid(), grpc_port=self.grpc_port, http_port=self.http_port)
-        lock.say(holder)
-        _say(self, files, resources)
-
-    async def _serve(self, stack: AsyncExitStack, stores: _Stores, resources: Resources) -> None:
-        app_id = self.settings.app_id
-        workflows = WorkflowService(database=stores.state, app_id=app_id)
-        topics = Topics(stores.messages, stores.messages_watch, app_id=app_id)
-        extended: dict[str, str] = {}
-
-        def facts() -> SidecarFacts:
-            return SidecarFacts(
-                app_id=app_id,
-                runtime_version=RUNTIME_VERSION,
-                components=components(resources),
-                workers=workflows.connected_workers,
-                topics=topics.read,
-                extended=extended,
-            )
-
-        configuration_api = ConfigurationApi(
-            stores.configuration, stores.configuration_watch, stores=resources.configuration
-        )
-        server = make_grpc_server(api_token=self._api_token)
-        add_dapr_service(
-            server,
-            {
-                **configuration_api.rpcs,
-                **StateApi(stores.state, stores=resources.state).rpcs,
-                **SecretsApi(resources.secrets).rpcs,
-                **MessagesApi(
-                    stores.messages, topics, app_id=app_id, pubsubs=resources.pubsub
-                ).rpcs,
-                **MetadataApi(facts, extended, stop=self.ask_to_stop).rpcs,
-            },
-        )
-        workflows.add_to(server)
-        self.grpc_port = bind(server, self.settings.grpc_port)
-        http = HttpFace(lambda: facts().as_json(), api_token=self._api_token)
-        stack.push_async_callback(http.stop)
-        self.http_port = await http.start(self.settings.http_port)
-        await workflows.start()
-        await server.start()
+        faces = _Faces(stores, resources, app_id=app_id, stop=self.ask_to_stop)
+        await self._serve(faces, stack)
         sweeping = asyncio.create_task(stores.housekeeping().run())
         stack.callback(sweeping.cancel)
-        stack.push_async_callback(_drain, server, workflows, configuration_api, topics)
+        lock.say(Holder(pid=os.getpid(), grpc_port=self.grpc_port, http_port=self.http_port))
+        _say(self, files, resources)
+
+    async def _serve(self, faces: _Faces, stack: AsyncExitStack) -> None:
+        """Take both ports, then begin to answer on them."""
+        server = make_grpc_server(api_token=self._api_token)
+        add_dapr_service(server, faces.rpcs)
+        faces.workflows.add_to(server)
+        self.grpc_port = bind(server, self.settings.grpc_port)
+        http = HttpFace(lambda: faces.facts().as_json(), api_token=self._api_token)
+        self.http_port = await http.start(self.settings.http_port)
+        stack.push_async_callback(http.stop)
+        await faces.workflows.start()
+        await server.start()
+        stack.push_async_callback(faces.drain, server)
+
+
+class _Faces:
+    """Everything that answers calls, and what it says of itself."""
+
+    def __init__(
+        self, stores: _Stores, resources: Resources, *, app_id: str, stop: Callable[[], None]
+    ) -> None:
+        self._app_id = app_id
+        self._components = components(resources)
+        self._extended: dict[str, str] = {}
+        self.workflows = WorkflowService(database=stores.state, app_id=app_id)
+        self._topics = Topics(stores.messages, stores.messages_watch, app_id=app_id)
+        self._configuration = ConfigurationApi(
+            stores.configuration, stores.configuration_watch, stores=resources.configuration
+        )
+        messages_api = MessagesApi(
+            stores.messages, self._topics, app_id=app_id, pubsubs=resources.pubsub
+        )
+        self.rpcs: Mapping[str, Rpc] = {
+            **self._configuration.rpcs,
+            **StateApi(stores.state, stores=resources.state).rpcs,
+            **SecretsApi(resources.secrets).rpcs,
+            **messages_api.rpcs,
+            **MetadataApi(self.facts, self._extended, stop=stop).rpcs,
+        }
+
+    def facts(self) -> SidecarFacts:
+        """Say how things stand now."""
+        return SidecarFacts(
+            app_id=self._app_id,
+            runtime_version=RUNTIME_VERSION,
+            components=self._components,
+            workers=self.workflows.connected_workers,
+            topics=self._topics.read,
+            extended=self._extended,
+        )
+
+    async def drain(self, server: GrpcServer) -> None:
+        """End what is open, then the server.
+
+        Workers first: what they have done is still taken, and their Hello fails from then on.
+        """
+        await self.workflows.stop(GRACE_SECONDS)
+        self._configuration.end_subscriptions()
+        self._topics.end()
+        await server.stop(CALLS_SECONDS)
 
 
 class _Stores:
@@ -165,19 +183,6 @@ class _Stores:
 
     def housekeeping(self) -> Housekeeping:
         return Housekeeping(state=self.state, messages=self.messages)
-
-
-async def _drain(
-    server: grpc.aio.Server,
-    workflows: WorkflowService,
-    configuration_api: ConfigurationApi,
-    topics: Topics,
-) -> None:
-    # Workers first: what they have done is still taken, and their Hello fails from then on.
-    await workflows.stop(GRACE_SECONDS)
-    configuration_api.end_subscriptions()
-    topics.end()
-    await server.stop(CALLS_SECONDS)
 
 
 def _say(sidecar: EmbeddedSidecar, files: DataFiles, resources: Resources) -> None:

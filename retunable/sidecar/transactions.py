@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, TypeVar
@@ -101,6 +102,7 @@ class TransactionThread:
             while (batch := self._next_batch()) is not None:
                 self._run(batch)
         finally:
+            self._closing.set()
             self._connection.close()
             self._refuse_the_rest()
 
@@ -156,8 +158,9 @@ class TransactionThread:
                 path=self._path,
                 reason="broken",
             )
+        opened = self._connect()
         self._connection.close()
-        self._connection = self._connect()
+        self._connection = opened
         self._identity = identity(self._path)
 
     def _attempt(self, job: Job[Any]) -> Any:
@@ -175,7 +178,8 @@ class TransactionThread:
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # of a disk that is gone; the next BEGIN says so too
+                self._connection.execute("ROLLBACK")
 
     def _refuse_the_rest(self) -> None:
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -22,12 +21,7 @@ from retunable.sidecar.api.refusal import (
     unknown_name,
 )
 from retunable.sidecar.change_watch import Changes, ChangeWatch
-from retunable.sidecar.configuration import (
-    Versions,
-    read_changes,
-    read_items,
-    read_versions,
-)
+from retunable.sidecar.configuration import changed_items, read_items
 from retunable.sidecar.database import Database
 
 # As daprd says it of a value that is no text; an agent knows the words.
@@ -72,16 +66,16 @@ class ConfigurationApi:
         store, keys = self._known(request.store_name), list(request.keys)
         subscription_id = str(uuid.uuid4())
         with self._watch.listening() as changes:
-            seen: Versions = await self._database.read(lambda c: read_versions(c, store, keys))
+            seen = await self._database.read(lambda c: read_items(c, store, keys))
             self._subscriptions[subscription_id] = changes
             try:
                 opened = configuration_pb2.SubscribeConfigurationResponse(id=subscription_id)
                 await send(context, opened)
                 while await self._changed(subscription_id, changes):
-                    look = partial(read_changes, store=store, keys=keys, seen=seen)
-                    seen, changed = await self._database.read(look)
-                    if changed:
+                    stands = await self._database.read(lambda c: read_items(c, store, keys))
+                    if changed := changed_items(seen, stands):
                         await send(context, _update(subscription_id, changed))
+                    seen = stands
             finally:
                 self._subscriptions.pop(subscription_id, None)
 

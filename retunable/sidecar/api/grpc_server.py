@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc.aio
 
 from retunable.errors import ConfigurationError
 from retunable.sidecar.api.token import TokenCheck
+
+GrpcServer: TypeAlias = grpc.aio.Server
 
 HOST: Final = "127.0.0.1"
 
@@ -33,13 +35,13 @@ _OPTIONS: Final = (
 )
 
 
-def make_grpc_server(*, api_token: str | None) -> grpc.aio.Server:
+def make_grpc_server(*, api_token: str | None) -> GrpcServer:
     """Return a server without services."""
     interceptors = [TokenCheck(api_token)] if api_token else []
     return grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
 
 
-def bind(server: grpc.aio.Server, port: int) -> int:
+def bind(server: GrpcServer, port: int) -> int:
     """Listen on a port of 127.0.0.1, any free one for 0; returns which.
 
     Raises:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from retunable.config.items import Item, Unreadable
 from retunable.errors import DatabaseUnavailable
-from retunable.sidecar.configuration import ConfigurationFile, read_changes, read_versions
+from retunable.sidecar.configuration import ConfigurationFile, changed_items
 
 
 @pytest.fixture
@@ -92,13 +91,16 @@ def test_a_locked_file_is_waited_for_and_then_named(tmp_path: Path) -> None:
 
 
 def test_changes_are_what_was_set_changed_or_deleted(store: ConfigurationFile) -> None:
-    store.write({"same": "1", "changed": "1", "deleted": "1", "unwatched": "1"})
-    with closing(sqlite3.connect(store.path)) as connection:
-        keys = ["same", "changed", "deleted", "set"]
-        seen = read_versions(connection, store.store, keys)
-        store.write({"changed": "2", "deleted": None, "set": "2", "unwatched": "2"})
-        standing, changes = read_changes(connection, store.store, keys, seen=seen)
-        again = read_changes(connection, store.store, keys, seen=standing)
+    store.write({"same": "1", "changed": "1", "deleted": "1"})
+    before = store.read([])
+    store.write({"changed": "2", "deleted": None, "set": "2"})
+    changes = changed_items(before, store.read([]))
     values = {k: i.value if isinstance(i, Item) else i for k, i in changes.items()}
     assert values == {"changed": "2", "deleted": None, "set": "2"}
-    assert again == (standing, {})
+    assert changed_items(before, before) == {}
+
+
+def test_a_new_value_is_a_change_also_where_a_new_file_counts_from_the_start() -> None:
+    assert changed_items({"role": Item("a", "1")}, {"role": Item("b", "1")}) == {
+        "role": Item("b", "1")
+    }

@@ -134,6 +134,27 @@ async def test_a_full_disk_takes_nothing_and_room_lets_it_go_on(database: Databa
     assert await database.read(texts) == ["a"]
 
 
+async def test_a_replaceable_file_is_begun_anew(path: Path) -> None:
+    database = Database.open(path, [NOTES], replaceable=True)
+    await database.write(note("old"))
+    path.unlink()
+    assert await database.read(texts) == []
+    await database.write(note("new"))
+    assert await database.read(texts) == ["new"]
+    database.close()
+
+
+async def test_a_file_in_use_that_was_replaced_is_said_to_be_broken(
+    database: Database, path: Path
+) -> None:
+    path.unlink()
+    connect(path, [NOTES]).close()
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="restart the sidecar") as refused:
+            await database.write(note("a"))
+        assert refused.value.reason == "broken"
+
+
 async def test_a_closed_file_refuses_at_once(path: Path) -> None:
     database = Database.open(path, [NOTES])
     database.close()
