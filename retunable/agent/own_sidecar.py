@@ -41,6 +41,11 @@ class OwnSidecar:
         """How often it was started again; None where the process is on another sidecar."""
         return self.kept.restarts if self.kept is not None else None
 
+    @property
+    def away(self) -> str | None:
+        """Why it does not run now, though it should."""
+        return self.kept.away if self.kept is not None else None
+
     def join(self, user: object, *, app_id: str) -> None:
         """Start it for its first user, unless the environment names another sidecar.
 

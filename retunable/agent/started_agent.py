@@ -196,6 +196,7 @@ class StartedAgent:
             provider_refusal=self._providers.refusal,
             has_store=self._program.subscription is not None,
             embedded_restarts=own_sidecar.restarts,
+            embedded_away=own_sidecar.away,
         )
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:

@@ -35,12 +35,16 @@ def agent_status(
     provider_refusal: str | None,
     has_store: bool,
     embedded_restarts: int | None,
+    embedded_away: str | None,
 ) -> AgentStatus:
-    """Add the provider's refusal and the sidecar's restarts to the state of the configuration."""
+    """Add the provider's refusal and the embedded sidecar to the state of the configuration.
+
+    ``embedded_away`` says why the embedded sidecar is away; it explains everything else.
+    """
     return AgentStatus(
         state=live.state,
         reason=live.reason,
-        detail=live.detail,
+        detail=embedded_away or live.detail,
         stream=live.stream if has_store else None,
         age_seconds=live.age_seconds if has_store else None,
         replacements=live.replacements,

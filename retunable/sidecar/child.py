@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,8 @@ from retunable.sidecar.settings import SidecarSettings
 
 READY_SECONDS: Final = 30.0
 """Far more than the 0.3 s that it takes: a first start on a busy machine compiles modules."""
+LAST_SECONDS: Final = 5.0
+"""For one that has said why it cannot serve."""
 
 
 class SidecarChild:
@@ -47,7 +50,8 @@ class SidecarChild:
         try:
             said = _first_word(process, within_seconds=ready_seconds)
             if said.get("ready") is not True:
-                raise _not_ready(settings, process, said)
+                code = _end_of(process, within_seconds=LAST_SECONDS)
+                raise _not_ready(settings, code, said, ready_seconds=ready_seconds)
             return cls(process, said)
         except BaseException:
             process.kill()
@@ -65,11 +69,7 @@ class SidecarChild:
     def stop(self, *, within_seconds: float) -> int:
         """Ask it to end, and kill it where it does not; returns as ``wait`` does."""
         self._process.terminate()
-        try:
-            return self._process.wait(within_seconds)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+        return _end_of(self._process, within_seconds=within_seconds)
 
 
 def _spawn(settings: SidecarSettings) -> subprocess.Popen[bytes]:
@@ -81,6 +81,15 @@ def _spawn(settings: SidecarSettings) -> subprocess.Popen[bytes]:
         # Ctrl-C in the terminal reaches the parent alone, which ends the child last.
         start_new_session=True,
     )
+
+
+def _end_of(process: subprocess.Popen[bytes], *, within_seconds: float) -> int:
+    """Wait for an end that is near, and kill what does not end."""
+    try:
+        return process.wait(within_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _first_word(process: subprocess.Popen[bytes], *, within_seconds: float) -> dict[str, Any]:
@@ -99,9 +108,14 @@ def _first_word(process: subprocess.Popen[bytes], *, within_seconds: float) -> d
 
 
 def _not_ready(
-    settings: SidecarSettings, process: subprocess.Popen[bytes], said: dict[str, Any]
+    settings: SidecarSettings, code: int, said: Mapping[str, Any], *, ready_seconds: float
 ) -> Unavailable:
-    reason = said.get("error") or f"it ended with {process.wait()}; its log says why"
+    if "error" in said:
+        reason = str(said["error"])
+    elif code == -signal.SIGKILL:
+        reason = f"it was not ready within {ready_seconds:g} s"
+    else:
+        reason = f"it ended with {code}; its log says why"
     return Unavailable(
         f"the embedded sidecar of {settings.app_id!r} did not start: {reason}", part="sidecar"
     )

@@ -82,7 +82,7 @@ def test_a_second_one_is_told_who_runs(child: SidecarChild, settings: SidecarSet
 
 
 def test_one_that_is_not_ready_in_time_is_ended(settings: SidecarSettings) -> None:
-    with pytest.raises(Unavailable, match="did not start"):
+    with pytest.raises(Unavailable, match="not ready within 0 s"):
         SidecarChild.start(settings, ready_seconds=0.0)
     assert children() == []
 
