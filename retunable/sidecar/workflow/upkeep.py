@@ -34,7 +34,7 @@ class Alarm:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._seen_at = now()
+        self._seen_at: int | None = None
         self._due: int | None = None
         self._earlier = asyncio.Event()
 
@@ -49,10 +49,13 @@ class Alarm:
         self._earlier.set()
 
     async def wait(self) -> bool:
-        """Wait until a timer may be over; tell whether the clock was put back."""
+        """Wait until a timer may be over; tell whether the clock was put back, or may have been.
+
+        The first time it may: nobody saw what was done to the clock before.
+        """
         while True:
             now = self._now()
-            put_back = now < self._seen_at
+            put_back = self._seen_at is None or now < self._seen_at
             self._seen_at = now
             if put_back or (self._due is not None and self._due <= now):
                 self._due = None

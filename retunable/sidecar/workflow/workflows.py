@@ -68,7 +68,6 @@ class Workflows:
             lambda connection: (tables.runnable(connection), tables.all_tasks(connection))
         )
         self.dispatcher.restore(keys, tasks)
-        self._alarm.look_again()
         for name, step in (
             ("dispatch", self.dispatcher.run),
             ("timers", self._fire_next_timers),

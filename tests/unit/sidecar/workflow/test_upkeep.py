@@ -27,14 +27,14 @@ class Clock:
 
 async def test_the_alarm_rings_when_a_timer_is_over() -> None:
     clock = Clock()
-    alarm = Alarm(clock)
+    alarm = await _looked(clock)
     alarm.set_due(clock.now)
     assert await _rings(alarm) is False
 
 
 async def test_the_alarm_waits_while_none_is_over() -> None:
     clock = Clock()
-    alarm = Alarm(clock)
+    alarm = await _looked(clock)
     alarm.set_due(clock.now + HOUR)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -43,7 +43,7 @@ async def test_the_alarm_waits_while_none_is_over() -> None:
 
 async def test_a_timer_that_is_added_while_the_alarm_waits_is_not_slept_over() -> None:
     clock = Clock()
-    alarm = Alarm(clock)
+    alarm = await _looked(clock)
     waiting = asyncio.create_task(alarm.wait())
     await asyncio.sleep(0)
     alarm.look_again()
@@ -53,7 +53,7 @@ async def test_a_timer_that_is_added_while_the_alarm_waits_is_not_slept_over() -
 
 async def test_a_timer_added_while_others_are_delivered_is_not_forgotten() -> None:
     clock = Clock()
-    alarm = Alarm(clock)
+    alarm = await _looked(clock)
     alarm.look_again()
     await _rings(alarm)
     alarm.look_again()
@@ -63,7 +63,7 @@ async def test_a_timer_added_while_others_are_delivered_is_not_forgotten() -> No
 
 async def test_a_clock_that_is_put_forward_is_noticed_within_a_second() -> None:
     clock = Clock()
-    alarm = Alarm(clock)
+    alarm = await _looked(clock)
     alarm.set_due(clock.now + HOUR)
     waiting = asyncio.create_task(alarm.wait())
     await asyncio.sleep(0)
@@ -74,7 +74,7 @@ async def test_a_clock_that_is_put_forward_is_noticed_within_a_second() -> None:
 
 async def test_a_clock_that_is_put_back_is_told() -> None:
     clock = Clock()
-    alarm = Alarm(clock)
+    alarm = await _looked(clock)
     clock.now -= HOUR
     assert await _rings(alarm) is True
 
@@ -171,6 +171,17 @@ def test_tokens_come_back_as_they_went() -> None:
     assert TurnToken.parse(str(turn)) == turn
     assert TaskToken.parse(str(task)) == task
     assert TaskToken.parse(str(turn)) is None
+
+
+async def test_after_a_start_the_clock_may_have_been_put_back() -> None:
+    assert await _rings(Alarm(Clock())) is True
+
+
+async def _looked(clock: Clock) -> Alarm:
+    """Return an alarm that has looked at the clock before."""
+    alarm = Alarm(clock)
+    await _rings(alarm)
+    return alarm
 
 
 async def _rings(alarm: Alarm) -> bool:
