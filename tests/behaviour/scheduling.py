@@ -11,4 +11,5 @@ class ByBackend(LoadScopeScheduling):  # type: ignore[misc]
     """Everything of one backend goes to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((name for name in BACKENDS if f"[{name}" in nodeid), BACKENDS[0])
+        parameters = nodeid.partition("[")[2]
+        return next((name for name in BACKENDS if name in parameters), BACKENDS[0])
