@@ -1,15 +1,18 @@
 # `make run` and `make test` set up what they need in .venv; a second call starts at once.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run test lint fmt lock bench clean
+.PHONY: help run run-dapr test lint fmt lock bench clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
-run: .venv/.run ## the example agent with Redis and Dapr, until Ctrl-C
+run: .venv/.run ## the example agent on an embedded sidecar, until Ctrl-C
+	@exec $(BIN)/python agent.py
+
+run-dapr: .venv/.dev ## the same agent with Redis and Dapr, until Ctrl-C
 	@exec $(BIN)/python -m dev.run
 
 test: .venv/.dev ## linters, then all tests; the last line names the backends that ran

@@ -1,10 +1,12 @@
 """A research assistant that is retuned while it runs. Edit me.
 
-Start it with `make run`, or with Dapr of your own:
+    python agent.py
+
+starts it on this machine alone, with an embedded sidecar. With Dapr's own:
 
     dapr run --app-id hot-reload-demo --resources-path ./resources -- python agent.py
 
-and then, in another terminal: redis-cli SET agent_role "Expert Data Scientist"
+Then, in another terminal: retune set agent_role "Expert Data Scientist"
 """
 
 import asyncio

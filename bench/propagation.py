@@ -1,4 +1,4 @@
-"""A write to the store → the snapshot is swapped, on Redis and on PostgreSQL with our table.
+"""A write to the store → the snapshot is swapped: on Redis, PostgreSQL and the embedded sidecar.
 
 The floor is a bare subscription in the same process: write → its handler has the message.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.rig import Subject, environment
 from bench.series import Comparison, Outcome, Series
+from dev.embedded import EmbeddedStack
 from dev.stack import Stack
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ MOST_TIMES_FLOOR: Final = {
     ("redis", "field key"): 6.0,
     ("postgresql", "document"): 3.0,
     ("postgresql", "field key"): 3.0,
+    ("embedded", "document"): 3.0,
+    ("embedded", "field key"): 3.0,
 }
 MOST_P99_MILLISECONDS: Final = 15.0
 MILLISECOND: Final = 0.001
@@ -33,7 +36,12 @@ def measure(directory: Path, *, quick: bool) -> Outcome:
     writes = 50 if quick else 600
     comparisons: list[Comparison] = []
     remarks: list[str] = []
-    for stack in (Stack.redis(directory / "redis"), Stack.postgres(directory / "postgresql")):
+    stacks = (
+        EmbeddedStack(directory / "embedded"),
+        Stack.redis(directory / "redis"),
+        Stack.postgres(directory / "postgresql"),
+    )
+    for stack in stacks:
         with stack:
             arguments = (str(writes), *CASES)
             subject = Subject(

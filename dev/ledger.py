@@ -10,7 +10,7 @@ from pathlib import Path
 # Where the stage that runs now leaves its result; unset when pytest is called by hand.
 LEDGER_VARIABLE = "RETUNABLE_TEST_LEDGER"
 
-BACKENDS = ("redis", "postgresql")
+BACKENDS = ("embedded", "redis", "postgresql")
 # A backend counts as tested when a test of the product ran on it, not when its server started.
 COUNTED_FOLDERS = ("tests/contract/", "tests/integration/", "tests/behaviour/", "tests/acceptance/")
 

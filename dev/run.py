@@ -1,4 +1,4 @@
-"""`make run`: Redis, Dapr and `agent.py` together in one terminal, until Ctrl-C.
+"""`make run-dapr`: Redis, Dapr and `agent.py` together in one terminal, until Ctrl-C.
 
 The agent gets what `dapr run` would give it. What survives a run lies in `.retunable/run/`.
 """
@@ -47,7 +47,7 @@ class Ending:
 
 
 class Demo:
-    """The parts of one `make run`."""
+    """The parts of one `make run-dapr`."""
 
     def __init__(self, folder: Path, *, agent: Path, resources: Path) -> None:
         self._agent_file = agent
@@ -147,7 +147,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with ExitStack() as held:
         if not _alone(arguments.folder, held):
-            print(f"`make run` runs already in {_shown(arguments.folder)}", file=sys.stderr)
+            print(f"`make run-dapr` runs already in {_shown(arguments.folder)}", file=sys.stderr)
             return 1
         try:
             ensure_dapr()

@@ -33,8 +33,13 @@ IN_ORDER = ("-p", "no:randomly")
 STAGES = (
     Stage(name="unit", folders=("unit", "replay"), arguments=("-n", "2")),
     Stage(name="integration", folders=("platform", "contract", "integration"), arguments=IN_ORDER),
-    # Alone on the machine and in order: these hold the program to times.
-    Stage(name="behaviour", folders=("behaviour", "acceptance"), arguments=IN_ORDER),
+    # Alone on the machine and in order: these hold the program to times. They mostly wait, so the
+    # backends run side by side, each in a worker of its own.
+    Stage(
+        name="behaviour",
+        folders=("behaviour", "acceptance"),
+        arguments=(*IN_ORDER, "-n", str(len(BACKENDS)), "--dist", "loadgroup"),
+    ),
 )
 LINTERS = (
     ("ruff", "check", "."),

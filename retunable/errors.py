@@ -11,6 +11,9 @@
     ├── RunUnknown              no run of this id is kept (``run_id``)
     ├── ConversationBusy        another run of the conversation goes on (``holder`` is its id)
     ├── StoreWriteError         a writer could not read or change the configuration store
+    ├── DataUnusable            a file of the embedded sidecar cannot be used (``path``)
+    │   └── DatabaseUnavailable a database in it cannot be used now (``reason``)
+    ├── SidecarRuns             another embedded sidecar serves the app id (``pid``, ports)
     ├── ProviderFailed          a model call did not work; another one may
     └── ProviderRefused         a provider serves nothing until ``setting`` is changed
 
@@ -20,6 +23,7 @@ A configuration that the store offers and the agent refuses is no exception: it 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, Literal
 
 
@@ -104,6 +108,50 @@ class RunTimeout(RetunableError):
 
 class StoreWriteError(RetunableError):
     """A writer could not read or change the configuration store; nothing was written."""
+
+
+class DataUnusable(RetunableError):
+    """A file of the embedded sidecar cannot be used."""
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DatabaseUnavailable(DataUnusable):
+    """A database cannot be read or written now; nothing of what was asked happened.
+
+    ``reason``: ``busy`` and ``full`` may pass, ``read-only`` and ``broken`` need somebody;
+    ``closed``: the sidecar is stopping.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path,
+        reason: Literal["busy", "full", "read-only", "broken", "closed"],
+    ) -> None:
+        super().__init__(message, path=path)
+        self.reason: Final = reason
+
+
+class SidecarRuns(RetunableError):
+    """Another embedded sidecar serves this app id from the same folder; its ports, 0 if unknown."""
+
+    def __init__(
+        self, app_id: str, *, folder: Path, pid: int = 0, grpc_port: int = 0, http_port: int = 0
+    ) -> None:
+        who = f"pid {pid}, gRPC port {grpc_port}, HTTP port {http_port}" if pid else "just started"
+        super().__init__(
+            f"an embedded sidecar for app id {app_id!r} runs already on {folder} ({who}); "
+            f"use it (DAPR_GRPC_PORT={grpc_port} DAPR_HTTP_PORT={http_port}), stop it, or take "
+            "another --app-id or --data-dir"
+        )
+        self.app_id = app_id
+        self.pid = pid
+        self.grpc_port = grpc_port
+        self.http_port = http_port
 
 
 class ProviderFailed(RetunableError):

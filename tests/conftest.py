@@ -14,6 +14,7 @@ import pytest
 
 from dev import ledger
 from dev.dapr import DaprBinaries, find_dapr
+from dev.embedded import EmbeddedStack
 from dev.ledger import BACKENDS, COUNTED_FOLDERS, StageResult
 from dev.postgres import PostgresServer
 from dev.postgres import find_program as find_postgres_program
@@ -32,6 +33,7 @@ MARK_OF_FIXTURE = {
     "redis_stack": "redis",
     "postgres_server": "postgresql",
     "postgres_stack": "postgresql",
+    "embedded_stack": "embedded",
 }
 
 
@@ -91,6 +93,13 @@ def postgres_stack(
         yield running
 
 
+@pytest.fixture
+def embedded_stack(tmp_path: Path) -> Iterator[EmbeddedStack]:
+    """The embedded sidecar, for an agent that does not start one itself."""
+    with EmbeddedStack(tmp_path / "stack") as running:
+        yield running
+
+
 @pytest.fixture(
     params=[
         pytest.param("redis", marks=pytest.mark.redis),
@@ -98,7 +107,7 @@ def postgres_stack(
     ]
 )
 def stack(request: pytest.FixtureRequest) -> Stack:
-    """One test, every backend."""
+    """One test, every backend of Dapr's."""
     fixture = {"redis": "redis_stack", "postgresql": "postgres_stack"}[request.param]
     running = request.getfixturevalue(fixture)
     assert isinstance(running, Stack)

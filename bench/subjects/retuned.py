@@ -23,6 +23,8 @@ from dapr.proto import api_service_v1, api_v1
 
 from bench.subjects import pipe
 from retunable import ConfigSubscription, DurableAgent, Snapshot
+from retunable.release.store_url import StoreURL
+from retunable.sidecar.configuration import ConfigurationFile
 
 Case = Literal["document", "field key"]
 
@@ -59,6 +61,9 @@ def document(goal: str) -> str:
 
 class Store(ABC):
     """A person's client of the store, used from one thread at a time."""
+
+    @abstractmethod
+    def __init__(self, url: str) -> None: ...
 
     @abstractmethod
     def write(self, key: str, value: str) -> float:
@@ -100,6 +105,19 @@ class PostgresStore(Store):
         self._connection.execute("DELETE FROM configuration WHERE key = ANY(%s)", (list(keys),))
 
 
+class EmbeddedStore(Store):
+    def __init__(self, url: str) -> None:
+        self._file = ConfigurationFile(StoreURL.parse(url).path)
+
+    def write(self, key: str, value: str) -> float:
+        began = pipe.now()
+        self._file.write({key: value})
+        return began
+
+    def delete(self, *keys: str) -> None:
+        self._file.write(dict.fromkeys(keys))
+
+
 class BareSubscription:
     """One key, one stream of generated stubs, a handler that takes the value."""
 
@@ -122,6 +140,13 @@ class BareSubscription:
     def _handle(self, message: Any) -> None:
         self._value = message.items[FLOOR_KEY].value
         self.heard.put_nowait(pipe.now())
+
+
+STORES: dict[str, type[Store]] = {
+    "redis": RedisStore,
+    "postgresql": PostgresStore,
+    "sqlite": EmbeddedStore,
+}
 
 
 class Swaps:
@@ -193,7 +218,7 @@ class Bench:
 
 async def main() -> None:
     url = os.environ["RETUNABLE_STORE"]
-    store = RedisStore(url) if url.startswith("redis") else PostgresStore(url)
+    store = STORES[StoreURL.parse(url).kind](url)
     swaps, floor = Swaps(), BareSubscription()
     agent.on_change(swaps.changed)
     async with agent:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import grpc
 from dapr.proto.runtime.v1 import dapr_pb2_grpc, metadata_pb2
 
+from retunable.agent.own_sidecar import own_sidecar
 from retunable.agent.sidecar_parts import SidecarParts
 from retunable.errors import Unavailable
 from retunable.live.sidecar import channel, endpoint_from_environment
@@ -84,8 +85,13 @@ class SidecarLink:
 
 def sidecar_away(error: grpc.aio.AioRpcError) -> Unavailable:
     """Say that the sidecar does not answer."""
+    said = error.code().name.lower()
+    if own_sidecar.kept is not None:
+        return Unavailable(
+            f"the embedded sidecar does not answer ({said}); it is started again by itself",
+            part="sidecar",
+        )
     return Unavailable(
-        f"the Dapr sidecar does not answer ({error.code().name.lower()}); "
-        "start the program with `dapr run`",
+        f"the Dapr sidecar does not answer ({said}); start the program with `dapr run`",
         part="sidecar",
     )

@@ -21,6 +21,7 @@ from retunable.agent.loop.worker import Host, join_worker, leave_worker
 from retunable.agent.models.call import ModelCalls
 from retunable.agent.models.model import ModelProvider
 from retunable.agent.models.provider_set import ProviderSet
+from retunable.agent.own_sidecar import a_sidecar, own_sidecar
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.documents import RunRequest
 from retunable.agent.runs.records import RunResult
@@ -145,6 +146,7 @@ class StartedAgent:
 
     async def _start_parts(self, parts: AsyncExitStack) -> None:
         program = self._program
+        await parts.enter_async_context(a_sidecar(app_id=program.declaration.document_key))
         parts.push_async_callback(self._providers.close)
         await self._providers.open(program.declaration.defaults.provider)
         self._configuration.on_change(self._changed)
@@ -193,6 +195,8 @@ class StartedAgent:
             live,
             provider_refusal=self._providers.refusal,
             has_store=self._program.subscription is not None,
+            embedded_restarts=own_sidecar.restarts,
+            embedded_away=own_sidecar.away,
         )
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
@@ -257,10 +261,7 @@ def _configuration(program: Program) -> Configuration:
         return CodeDefaults(program.declaration)
     from retunable.live.configuration import LiveConfiguration
     from retunable.live.dapr_store import DaprConfigurationStore
-    from retunable.live.sidecar import endpoint_from_environment
 
     subscription = program.subscription
-    store = DaprConfigurationStore(
-        subscription.store, endpoint=endpoint_from_environment(), timings=subscription.timings
-    )
+    store = DaprConfigurationStore(subscription.store, timings=subscription.timings)
     return LiveConfiguration(program.declaration, subscription, store=store)

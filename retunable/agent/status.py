@@ -14,7 +14,8 @@ class AgentStatus:
 
     ``stream`` and ``age_seconds`` (since the store was last read) are None for an agent
     without a store. ``provider_refusal`` is what the model provider last refused, until a
-    call works again or the configuration changes.
+    call works again or the configuration changes. ``embedded_restarts`` counts how often the
+    embedded sidecar of this process was started again, None on a sidecar of somebody else's.
     """
 
     state: Status
@@ -25,17 +26,29 @@ class AgentStatus:
     replacements: int = 0
     last_replacement_cause: str | None = None
     provider_refusal: str | None = None
+    embedded_restarts: int | None = None
 
 
-def agent_status(live: LiveStatus, *, provider_refusal: str | None, has_store: bool) -> AgentStatus:
-    """Add the provider's refusal to the state of the configuration."""
+def agent_status(
+    live: LiveStatus,
+    *,
+    provider_refusal: str | None,
+    has_store: bool,
+    embedded_restarts: int | None,
+    embedded_away: str | None,
+) -> AgentStatus:
+    """Add the provider's refusal and the embedded sidecar to the state of the configuration.
+
+    ``embedded_away`` says why the embedded sidecar is away; it explains everything else.
+    """
     return AgentStatus(
         state=live.state,
         reason=live.reason,
-        detail=live.detail,
+        detail=embedded_away or live.detail,
         stream=live.stream if has_store else None,
         age_seconds=live.age_seconds if has_store else None,
         replacements=live.replacements,
         last_replacement_cause=live.last_replacement_cause,
         provider_refusal=provider_refusal,
+        embedded_restarts=embedded_restarts,
     )

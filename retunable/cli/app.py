@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from retunable.cli import config_commands, run_commands
+from retunable.cli import config_commands, local_commands, run_commands
 from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode, Stop
 from retunable.cli.output import Output
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(config_commands.commands)
 app.add_typer(run_commands.commands)
+app.add_typer(local_commands.commands)
 
 
 def run(arguments: list[str]) -> int:

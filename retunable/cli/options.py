@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from retunable.cli.command import Given
-from retunable.cli.where import Where
+from retunable.cli.where import DEFAULT_RESOURCES, Where
 
 AgentOption = Annotated[
     str | None,
@@ -26,8 +26,8 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="redis://… or postgresql://…; else the running agent says, RETUNABLE_STORE, or the "
-        "component in --resources-path.",
+        help="redis://…, postgresql://… or sqlite:///…; else the running agent says, "
+        "RETUNABLE_STORE, .retunable/configuration.db, or the component in --resources-path.",
     ),
 ]
 ResourcesOption = Annotated[
@@ -44,7 +44,6 @@ TimeoutOption = Annotated[
     float,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="How long to wait for the agent."),
 ]
-DEFAULT_RESOURCES: Final = Path("resources")
 DEFAULT_TIMEOUT: Final = 10.0
 
 

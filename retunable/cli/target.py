@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.where import Where
 from retunable.config.declaration import document_key_of
 from retunable.config.fields import FIELDS
-from retunable.release.store_url import StoreURL
+from retunable.release.store_url import DEFAULT_COMPONENT, StoreURL
 from retunable.serve.address import STORE_VARIABLE, AgentRecord, running_agents
+from retunable.sidecar.environment import store_url
+from retunable.sidecar.files import DEFAULT_DATA_DIR, configuration_file
+
+EMBEDDED_STORE: Final = configuration_file(DEFAULT_DATA_DIR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,20 +95,22 @@ def running_target(where: Where) -> Target:
 def find_store(where: Where, target: Target) -> StoreURL:
     """Say where the target's items are.
 
-    In this order: ``--store``; the running agent's record; ``RETUNABLE_STORE``; the component
-    in the resources folder.
+    In this order: ``--store``; the running agent's record; ``RETUNABLE_STORE``; where no agent
+    runs, the file that an embedded sidecar left here; the component in the resources folder.
 
     Raises:
         ConfigurationError: nothing names a store that can be written.
     """
     recorded = target.replicas[0].store if target.replicas else None
-    told = where.store or (recorded and recorded.url) or os.environ.get(STORE_VARIABLE)
-    if told:
-        return StoreURL.parse(told)
-    from retunable.release.components import DEFAULT_COMPONENT, read_resources, store_url  # YAML
-
     component = where.component or (recorded and recorded.component) or DEFAULT_COMPONENT
-    return store_url(read_resources(where.resources), component)
+    told = where.store or (recorded and recorded.url) or os.environ.get(STORE_VARIABLE)
+    if not told and recorded is None and EMBEDDED_STORE.exists() and not where.names_files:
+        told = store_url(DEFAULT_DATA_DIR)
+    if told:
+        return StoreURL.parse(told, component=component)
+    from retunable.release import components  # reads YAML
+
+    return components.store_url(components.read_resources(where.resources), component)
 
 
 def _fits(record: AgentRecord, where: Where) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+DEFAULT_RESOURCES: Final = Path("resources")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,5 +17,10 @@ class Where:
     environment: str | None = None
     prefix: str | None = None
     store: str | None = None
-    resources: Path = Path("resources")
+    resources: Path = DEFAULT_RESOURCES
     component: str | None = None
+
+    @property
+    def names_files(self) -> bool:
+        """Whether they named component files other than those that lie there anyway."""
+        return self.resources != DEFAULT_RESOURCES

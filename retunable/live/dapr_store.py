@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import grpc
@@ -16,7 +17,7 @@ import grpc.aio
 from dapr.proto import api_service_v1, api_v1
 
 from retunable.config.items import Item, StoreKind
-from retunable.live.sidecar import SidecarEndpoint, channel
+from retunable.live.sidecar import SidecarEndpoint, channel, endpoint_from_environment
 from retunable.live.store import (
     FailureKind,
     StoreDescription,
@@ -38,16 +39,27 @@ _POISON_TEXTS: Final = ("invalid UTF-8", "cannot scan NULL", "cannot unmarshal")
 
 
 class DaprConfigurationStore:
-    """One configuration component of one sidecar."""
+    """One configuration component of one sidecar.
+
+    Without an ``endpoint`` it is where the environment says when it is first asked for.
+    """
 
     def __init__(
-        self, component: str, *, endpoint: SidecarEndpoint, timings: Timings | None = None
+        self,
+        component: str,
+        *,
+        endpoint: SidecarEndpoint | None = None,
+        timings: Timings | None = None,
     ) -> None:
         self._component = component
-        self._endpoint = endpoint
+        self._told_endpoint = endpoint
         self._timings = timings or Timings()
         self._channel: grpc.aio.Channel | None = None
         self._open_stub: Any = None
+
+    @cached_property
+    def _endpoint(self) -> SidecarEndpoint:
+        return self._told_endpoint or endpoint_from_environment()
 
     @property
     def address(self) -> str:

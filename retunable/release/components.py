@@ -17,9 +17,8 @@ import yaml
 
 from retunable.errors import ConfigurationError
 from retunable.release.component_url import postgres_url, redis_url
-from retunable.release.store_url import StoreURL
+from retunable.release.store_url import DEFAULT_COMPONENT, StoreURL
 
-DEFAULT_COMPONENT: Final = "runtime-config"
 _SUFFIXES: Final = (".yaml", ".yml")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from retunable.release.sqlite_writer import SQLiteWriter
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import ConfigurationWriter
 
@@ -12,10 +13,14 @@ def open_writer(url: StoreURL) -> ConfigurationWriter:
     Raises:
         StoreWriteError: the store is away, refuses us, or cannot be used.
     """
-    if url.kind == "postgresql":
-        from retunable.release.postgres_writer import PostgresWriter  # psycopg, where it is needed
+    match url.kind:
+        case "postgresql":
+            from retunable.release.postgres_writer import PostgresWriter  # psycopg, where needed
 
-        return PostgresWriter(url)
-    from retunable.release.redis_writer import RedisWriter  # redis, where it is needed
+            return PostgresWriter(url)
+        case "sqlite":
+            return SQLiteWriter(url)
+        case _:
+            from retunable.release.redis_writer import RedisWriter  # redis, where it is needed
 
-    return RedisWriter(url)
+            return RedisWriter(url)

@@ -1,8 +1,9 @@
-"""The URL of a configuration store: its kind, its table, and a form without the password."""
+"""The URL of a configuration store: its kind, what in it is meant, and a form without the password."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -14,24 +15,30 @@ _KINDS: Final[dict[str, StoreKind]] = {
     "rediss": "redis",
     "postgresql": "postgresql",
     "postgres": "postgresql",
+    "sqlite": "sqlite",
 }
 DEFAULT_TABLE: Final = "configuration"
+DEFAULT_COMPONENT: Final = "runtime-config"
 
 
 @dataclass(frozen=True, slots=True)
 class StoreURL:
     """One store, as a client library takes it; ``table`` is PostgreSQL's.
 
-    ``text`` may hold a password: show ``shown``, which psql takes too.
+    ``component`` is SQLite's: a file holds the items of several components. ``text`` may hold a
+    password: show ``shown``, which psql takes too.
     """
 
     kind: StoreKind
     text: str
     table: str = DEFAULT_TABLE
+    component: str = DEFAULT_COMPONENT
 
     @classmethod
-    def parse(cls, text: str) -> StoreURL:
+    def parse(cls, text: str, *, component: str = DEFAULT_COMPONENT) -> StoreURL:
         """Read a URL; ``?table=NAME`` names another table than ``configuration``.
+
+        ``component`` is whose items are meant in a SQLite file.
 
         Raises:
             ConfigurationError: there is no writer for such a URL.
@@ -41,19 +48,34 @@ class StoreURL:
             kind = _KINDS[parts.scheme]
         except (ValueError, KeyError) as error:
             raise ConfigurationError(
-                "a store URL starts with redis://, rediss:// or postgresql://, like "
-                "redis://localhost:6379 or postgresql://user@localhost:5432/database"
+                "a store URL starts with redis://, rediss://, postgresql:// or sqlite:///, like "
+                "redis://localhost:6379, postgresql://user@localhost:5432/database or "
+                "sqlite:///home/me/agent/.retunable/configuration.db"
             ) from error
         if kind == "redis":
             return cls(kind, text)
+        if kind == "sqlite":
+            if parts.netloc or not parts.path or parts.query:
+                raise ConfigurationError(
+                    f"{text!r} names no file; write a full path after three slashes, like "
+                    "sqlite:///home/me/agent/.retunable/configuration.db"
+                )
+            return cls(kind, text, component=component)
         query = query_pairs(parts.query)
         table = dict(query).get("table") or DEFAULT_TABLE
         rest = query_text([pair for pair in query if pair[0] != "table"])
         return cls(kind, urlunsplit(parts._replace(scheme="postgresql", query=rest)), table)
 
     @property
+    def path(self) -> Path:
+        """The file of a SQLite URL."""
+        return Path(unquote(urlsplit(self.text).path))
+
+    @property
     def shown(self) -> str:
         """The URL without user's password, as a message may show it."""
+        if self.kind == "sqlite":
+            return self.text
         parts = urlsplit(self.text)
         _, at, host = parts.netloc.rpartition("@")
         user = f"{parts.username}@" if at and parts.username else ""

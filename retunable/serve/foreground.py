@@ -15,9 +15,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final, Literal
 
 from retunable.agent.durable_agent import DurableAgent
+from retunable.agent.own_sidecar import a_sidecar, own_sidecar
 from retunable.errors import ConfigurationError, Unavailable
+from retunable.serve.address import running_agents
 from retunable.serve.app_port import app_address
+from retunable.serve.hints import hints
 from retunable.serve.listening import Address
+from retunable.sidecar.environment import sidecar_is_named
 
 _log = logging.getLogger("retunable")
 
@@ -44,6 +48,8 @@ async def run_forever(
         await _run(agent, http=http, callbacks=app_address(grpc))
     except Unavailable as gone:
         _log.error("Agent %s ends: %s", agent.name, gone)
+        for other in () if sidecar_is_named() else running_agents():
+            _log.error("%s runs already (pid %d, %s)", other.agent, other.pid, other.url)
         raise SystemExit(1) from gone
 
 
@@ -52,6 +58,8 @@ async def _run(agent: DurableAgent, *, http: str | None, callbacks: Address | No
         told = await stack.enter_async_context(_told_to_end())
         waiting = asyncio.create_task(told.wait())
         stack.callback(waiting.cancel)
+        # Before all else: what the faces say of the sidecar is read from the environment.
+        await stack.enter_async_context(a_sidecar(app_id=agent.declaration.document_key))
         starting = asyncio.create_task(agent.start())
         stack.push_async_callback(_stop, agent, starting)
         if callbacks is not None:
@@ -66,6 +74,8 @@ async def _run(agent: DurableAgent, *, http: str | None, callbacks: Address | No
             face = serve_http(agent, address=http, component=component)
             url = await stack.enter_async_context(face)
             _log.info("Agent %s answers on %s", agent.name, url)
+            for hint in hints() if own_sidecar.kept and agent.configuration else ():
+                _log.info(hint)
         await _until(starting, waiting)
         await waiting
         _log.info("Agent %s is stopping", agent.name)

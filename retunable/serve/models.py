@@ -58,6 +58,7 @@ class ConfigReport(BaseModel):
     replacements: int
     last_replacement_cause: str | None
     provider_refusal: str | None
+    embedded_restarts: int | None = None
     keys: Keys
 
     @classmethod

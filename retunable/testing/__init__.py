@@ -1,5 +1,6 @@
-"""Fakes that users get too: real code, not mocks."""
+"""What a user's tests need: an embedded sidecar, and fakes that are real code, not mocks."""
 
+from retunable.testing.embedded_sidecar import EmbeddedSidecar
 from retunable.testing.fake_store import FakeStore
 from retunable.testing.model_server import (
     ModelServer,
@@ -12,6 +13,7 @@ from retunable.testing.model_server import (
 )
 
 __all__ = [
+    "EmbeddedSidecar",
     "FakeStore",
     "ModelServer",
     "RecordedRequest",

@@ -26,9 +26,11 @@ NOT_PASSED_ON = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RETUNABLE_HTTP_TOKEN")
 class AgentProgram:
     """One `python agent.py`, in a folder of its own."""
 
-    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, *, environment: Mapping[str, str], log: str = "agent.log"
+    ) -> None:
         self.folder = folder
-        self.log_file = folder / "agent.log"
+        self.log_file = folder / log
         inherited = {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON}
         self.environment = {
             **inherited,

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from dev.embedded import EmbeddedStack
     from dev.stack import Stack
     from tests.acceptance.program import AgentProgram
+
+    AnyStack = Stack | EmbeddedStack
 
 END_SECONDS = 5.0
 
@@ -20,13 +23,15 @@ def test_a_signal_ends_it(program: AgentProgram, number: signal.Signals) -> None
     _assert_ends(program, number)
 
 
-def test_sigterm_ends_it_when_daprd_is_dead_already(stack: Stack, program: AgentProgram) -> None:
+def test_sigterm_ends_it_when_its_sidecar_is_dead_already(
+    stack: AnyStack, program: AgentProgram
+) -> None:
     # As `dapr run` does it: daprd is killed first.
     stack.sidecar.kill()
     _assert_ends(program, signal.SIGTERM)
 
 
-def test_sigterm_ends_it_when_daprd_hangs(stack: Stack, program: AgentProgram) -> None:
+def test_sigterm_ends_it_when_its_sidecar_hangs(stack: AnyStack, program: AgentProgram) -> None:
     stack.sidecar.pause()
     _assert_ends(program, signal.SIGTERM)
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from retunable.config.items import Item, Unreadable
+    from retunable.config.items import Item, StoreKind, Unreadable
 
-BackendName: TypeAlias = Literal["redis", "postgresql"]
+BackendName: TypeAlias = Literal["redis", "postgresql", "embedded"]
 Write: TypeAlias = "Callable[[Mapping[str, str]], None]"
 
 UNHEARD_KEY = "agent_goal"
@@ -45,6 +45,7 @@ class Backend(ABC):
     """One running backend for one agent; a context manager."""
 
     name: ClassVar[BackendName]
+    store_kind: ClassVar[StoreKind]
     faults: ClassVar[frozenset[Fault]]
     # Faults after which no new stream helps: polling is what is left.
     deaf_for_good: ClassVar[frozenset[Fault]]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.behaviour.agent_settings import AgentSettings
 from tests.behaviour.backend import Backend, BackendName, Fault
+from tests.behaviour.embedded_backend import EmbeddedBackend
 from tests.behaviour.lab import Lab
 from tests.behaviour.measured import show_measured
 from tests.behaviour.outages import SCENARIOS, Outages
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
     from tests.behaviour.agent_process import AgentProcess
 
 BACKENDS: dict[BackendName, type[Backend]] = {
+    "embedded": EmbeddedBackend,
     "redis": RedisBackend,
     "postgresql": PostgresBackend,
 }
-PROGRAM_FIXTURE = {"redis": "redis_program", "postgresql": "postgres_program"}
+# What must be on the machine; Python itself is.
+NEEDED_FIXTURES: dict[BackendName, tuple[str, ...]] = {
+    "embedded": (),
+    "redis": ("dapr_binaries", "redis_program"),
+    "postgresql": ("dapr_binaries", "postgres_program"),
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -73,8 +80,8 @@ def backend_type(request: pytest.FixtureRequest) -> type[Backend]:
     Its long outages begin with its first test, to run beside all others.
     """
     name: BackendName = request.param
-    request.getfixturevalue("dapr_binaries")
-    request.getfixturevalue(PROGRAM_FIXTURE[name])
+    for part in NEEDED_FIXTURES[name]:
+        request.getfixturevalue(part)
     for scenario in _scenarios_asked_for(request.session.items, name):
         request.getfixturevalue("outages").begin(scenario, BACKENDS[name])
     return BACKENDS[name]

@@ -30,6 +30,7 @@ class PostgresBackend(DaprdBackend[PostgresStack]):
     """No notify flags to lose and no rights for listening; its processes cannot be paused as one."""
 
     name = "postgresql"
+    store_kind = "postgresql"
     faults: ClassVar[frozenset[Fault]] = frozenset(Fault) - {
         Fault.STORE_PAUSED,
         Fault.STORE_KILLED_FLAGS_LOST,

@@ -23,6 +23,7 @@ class RedisBackend(DaprdBackend[RedisStack]):
     """Any fault but an orderly restart, which to daprd looks like a kill."""
 
     name = "redis"
+    store_kind = "redis"
     faults: ClassVar[frozenset[Fault]] = frozenset(Fault) - {Fault.STORE_RESTARTED}
     deaf_for_good: ClassVar[frozenset[Fault]] = frozenset(
         {Fault.NO_CONFIG_RIGHT, Fault.NO_CHANNEL_RIGHT}

@@ -6,23 +6,22 @@ from tests.behaviour.backend import Fault
 from tests.behaviour.conftest import BACKENDS
 
 ANYWHERE = {
-    Fault.STORE_KILLED,
-    Fault.LISTENER_BROKEN,
     Fault.NOTIFICATIONS_OFF,
-    Fault.COMPONENT_EDITED,
     Fault.SIDECAR_KILLED,
     Fault.SIDECAR_TERMINATED,
     Fault.SIDECAR_PAUSED,
 }
+BEHIND_DAPRD = ANYWHERE | {Fault.STORE_KILLED, Fault.LISTENER_BROKEN, Fault.COMPONENT_EDITED}
 EXPECTED = {
-    "redis": ANYWHERE
+    "embedded": ANYWHERE,
+    "redis": BEHIND_DAPRD
     | {
         Fault.STORE_KILLED_FLAGS_LOST,
         Fault.STORE_PAUSED,
         Fault.NO_CONFIG_RIGHT,
         Fault.NO_CHANNEL_RIGHT,
     },
-    "postgresql": ANYWHERE | {Fault.STORE_RESTARTED},
+    "postgresql": BEHIND_DAPRD | {Fault.STORE_RESTARTED},
 }
 
 

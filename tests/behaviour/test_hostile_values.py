@@ -116,7 +116,7 @@ class Mirror:
             self.declaration,
             self.items,
             last_good=self._built.last_good,
-            store=self.backend.name,
+            store=self.backend.store_kind,
         )
 
     def _expected(self) -> Json:

@@ -1,4 +1,4 @@
-"""The Redis of tests and of `make run`."""
+"""The Redis of tests and of `make run-dapr`."""
 
 from __future__ import annotations
 

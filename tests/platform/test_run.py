@@ -33,7 +33,7 @@ sys.exit(5)
 
 
 class Run:
-    """One `make run` on a folder of its own."""
+    """One `make run-dapr` on a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

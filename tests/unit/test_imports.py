@@ -17,6 +17,8 @@ import retunable
 WEB = {"fastapi", "starlette", "uvicorn"}
 COMMAND_LINE = {"typer", "click", "rich", "yaml"}
 SQL = {"redis", "psycopg", "sqlalchemy"}
+# Slow to import, and of no use to a sidecar that starts in 0.3 s.
+MODELS = {"openai", "pydantic"}
 
 
 def modules_of(*rooms: str) -> list[str]:
@@ -45,6 +47,7 @@ def packages_of_rooms(*rooms: str) -> set[str]:
     ("rooms", "foreign"),
     [
         pytest.param(("config", "live", "agent", "errors"), WEB | COMMAND_LINE | SQL, id="agent"),
+        pytest.param(("sidecar",), WEB | COMMAND_LINE | SQL | MODELS, id="embedded sidecar"),
         pytest.param(
             ("serve",), COMMAND_LINE - {"click"} | SQL, id="HTTP face"
         ),  # uvicorn has click

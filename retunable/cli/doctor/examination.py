@@ -13,21 +13,24 @@ from retunable.cli.doctor.postgres_facts import postgres_facts
 from retunable.cli.doctor.postgres_store import check_postgres
 from retunable.cli.doctor.redis_facts import redis_facts
 from retunable.cli.doctor.redis_store import check_redis
-from retunable.cli.doctor.resource_files import check_files
+from retunable.cli.doctor.resource_files import check_broken_files, check_files
 from retunable.cli.doctor.running import check_agent, check_sharing
 from retunable.cli.doctor.sidecar import check_sidecar
 from retunable.cli.doctor.sidecar_facts import sidecar_facts
+from retunable.cli.doctor.sqlite_facts import sqlite_facts
+from retunable.cli.doctor.sqlite_store import check_sqlite
 from retunable.cli.exits import ExitCode
 from retunable.cli.output import Output
 from retunable.cli.target import Target, find_store, find_target
 from retunable.cli.where import Where
 from retunable.config.fields import SECRET_KEY
 from retunable.errors import RetunableError
-from retunable.release.components import DEFAULT_COMPONENT, Resources, read_resources
+from retunable.release.components import Resources, read_resources
 from retunable.release.opening import open_writer
 from retunable.release.postgres_writer import PostgresWriter
 from retunable.release.redis_writer import RedisWriter
-from retunable.release.store_url import StoreURL
+from retunable.release.sqlite_writer import SQLiteWriter
+from retunable.release.store_url import DEFAULT_COMPONENT, StoreURL
 from retunable.serve.address import AgentRecord, running_agents
 
 MARKS: Final = {Severity.OK: "ok     ", Severity.WARNING: "warning", Severity.ERROR: "error  "}
@@ -68,8 +71,12 @@ def _findings(
         yield from check_agent(replica.record, replica.before, replica.why_silent)
     yield from check_sharing(records)
     component = _component(where, target)
-    yield from check_sidecar(sidecar_facts(sidecar or _sidecar_of(target)), component)
-    yield from check_files(resources, component)
+    facts = sidecar_facts(sidecar or _sidecar_of(target))
+    yield from check_sidecar(facts, component)
+    # An embedded sidecar stands in for the components that the files declare for daprd.
+    yield from (
+        check_broken_files(resources) if facts.embedded else check_files(resources, component)
+    )
     try:
         yield from _store(find_store(where, target), target, resources, component)
     except RetunableError as away:
@@ -88,6 +95,8 @@ def _store(
             yield from check_postgres(facts, _channel(resources, component))
         elif isinstance(writer, RedisWriter):
             yield from check_redis(redis_facts(writer, document=document, secret_key=secret_key))
+        elif isinstance(writer, SQLiteWriter):
+            yield from check_sqlite(sqlite_facts(writer, path=url.path, secret_key=secret_key))
     finally:
         writer.close()
 

@@ -24,12 +24,7 @@ ENOUGH_CONNECTIONS: Final = 5
 
 def check_files(resources: Resources, component: str) -> Iterator[Finding]:
     """Look at a resources folder for an agent whose configuration component has this name."""
-    for file, reason in resources.broken.items():
-        yield error(
-            "resources",
-            f"{file} is no YAML, so daprd goes on without it: {reason}",
-            f"mend {resources.folder / file}",
-        )
+    yield from check_broken_files(resources)
     if not resources.found:
         yield warning(
             "resources",
@@ -48,6 +43,16 @@ def check_files(resources: Resources, component: str) -> Iterator[Finding]:
         yield from _check_store(store)
     yield from _state_store(resources)
     yield from _resiliency(resources, component)
+
+
+def check_broken_files(resources: Resources) -> Iterator[Finding]:
+    """Look for files that no sidecar can read."""
+    for file, reason in resources.broken.items():
+        yield error(
+            "resources",
+            f"{file} is no YAML, so the sidecar goes on without it: {reason}",
+            f"mend {resources.folder / file}",
+        )
 
 
 def _check_store(store: Resource) -> Iterator[Finding]:

@@ -29,6 +29,12 @@ def check_agent(record: AgentRecord, report: Report | None, why_silent: str) -> 
             "every few seconds instead",
             "the findings on store, rights, trigger and resiliency say why",
         )
+    if restarts := report["embedded_restarts"]:
+        yield warning(
+            "sidecar",
+            f"{who} had to start its embedded sidecar again, {restarts} times so far",
+            "the log of the agent says how it ended each time",
+        )
     for rejection in report["rejected"]:
         yield warning(
             "rejected",

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from retunable.cli.doctor.finding import Finding, error, ok, warning
+
+EMBEDDED_VERSION: Final = "retunable-embedded"
 
 
 @dataclass(frozen=True, slots=True)
 class SidecarFacts:
-    """daprd's own report; None where it does not answer at ``url``."""
+    """The sidecar's own report; None where it does not answer at ``url``."""
 
     url: str | None
     metadata: Mapping[str, Any] | None
     why_away: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it says that it is ours."""
+        return str((self.metadata or {}).get("runtimeVersion", "")).startswith(EMBEDDED_VERSION)
 
 
 def check_sidecar(facts: SidecarFacts, component: str) -> Iterator[Finding]:
@@ -33,12 +40,21 @@ def check_sidecar(facts: SidecarFacts, component: str) -> Iterator[Finding]:
     if facts.metadata is None:
         yield error(
             "sidecar",
-            f"daprd does not answer at {facts.url} ({facts.why_away})",
+            f"nobody answers at {facts.url} ({facts.why_away})",
             "start it with the agent: dapr run --app-id hot-reload-demo --resources-path "
             "./resources -- python agent.py",
         )
         return
     version = facts.metadata.get("runtimeVersion", "?")
+    if facts.embedded:
+        yield ok(
+            "sidecar",
+            f"an embedded one ({version}) answers at {facts.url}; it is for one machine, "
+            "`dapr run` is for more",
+        )
+        yield _component(facts.metadata, component)
+        yield _actor_store(facts.metadata)
+        return
     yield ok("sidecar", f"daprd {version} answers at {facts.url}")
     yield _placement(facts.metadata)
     yield _scheduler(facts.metadata)
@@ -56,7 +72,7 @@ def _placement(metadata: Mapping[str, Any]) -> Finding:
     return error(
         "placement",
         f"not connected ({said or 'nothing said'}, actor runtime {status}); runs cannot start",
-        "start it: placement --port 50005   (dapr init does, `make run` too)",
+        "start it: placement --port 50005   (dapr init does, `make run-dapr` too)",
     )
 
 
@@ -67,7 +83,7 @@ def _scheduler(metadata: Mapping[str, Any]) -> Finding:
     return error(
         "scheduler",
         "not connected; runs cannot start",
-        "start it: scheduler --port 50006   (dapr init does, `make run` too)",
+        "start it: scheduler --port 50006   (dapr init does, `make run-dapr` too)",
     )
 
 

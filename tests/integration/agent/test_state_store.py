@@ -1,4 +1,4 @@
-"""The seam to the state store: the same facts on Redis, PostgreSQL, SQLite and the fake."""
+"""The seam to the state store: the same facts on Redis, PostgreSQL, SQLite, embedded and the fake."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dev.dapr import DaprBinaries
+from dev.embedded import EmbeddedStack
 from dev.stack import Stack
 from retunable.agent.sidecar_link import SidecarLink
 from retunable.agent.state.dapr_state import DaprState
@@ -17,15 +18,19 @@ from retunable.errors import Unavailable
 from retunable.testing.fake_state import FakeState
 
 
-@pytest.fixture(scope="module", params=["fake", "redis", "postgresql", "sqlite"])
+@pytest.fixture(scope="module", params=["fake", "redis", "postgresql", "sqlite", "embedded"])
 def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack | None]:
+) -> Iterator[Stack | EmbeddedStack | None]:
     if request.param == "fake":
         yield None
         return
-    request.getfixturevalue("dapr_binaries")
     directory: Path = tmp_path_factory.mktemp("state")
+    if request.param == "embedded":
+        with EmbeddedStack(directory) as embedded:
+            yield embedded
+        return
+    request.getfixturevalue("dapr_binaries")
     if request.param == "postgresql":
         request.getfixturevalue("postgres_program")
         stack: Stack = Stack.postgres(directory, schema="documented")
@@ -38,7 +43,7 @@ def backend(
 
 @pytest.fixture
 async def store(
-    backend: Stack | None, monkeypatch: pytest.MonkeyPatch
+    backend: Stack | EmbeddedStack | None, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[StateStore]:
     if backend is None:
         yield FakeState()

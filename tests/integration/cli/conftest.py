@@ -15,6 +15,9 @@ from retunable.cli import main
 from retunable.release.opening import open_writer
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import ConfigurationWriter
+from retunable.sidecar.configuration import ConfigurationFile
+from retunable.sidecar.environment import store_url as sqlite_url
+from retunable.sidecar.files import configuration_file
 
 CHECKOUT = Path(__file__).parents[3]
 DOCUMENTED_TABLE = CHECKOUT / "dev" / "documented_table.sql"
@@ -76,6 +79,7 @@ def applied(server: PostgresServer, file: Path) -> PostgresServer:
     params=[
         pytest.param("redis", marks=pytest.mark.redis),
         pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("sqlite", marks=pytest.mark.embedded),
     ]
 )
 def store_url(request: pytest.FixtureRequest) -> str:
@@ -83,8 +87,19 @@ def store_url(request: pytest.FixtureRequest) -> str:
     if request.param == "redis":
         redis_server: RedisServer = request.getfixturevalue("redis_server")
         return redis_server.url
+    if request.param == "sqlite":
+        file: str = request.getfixturevalue("embedded_file")
+        return file
     postgres: PostgresServer = request.getfixturevalue("our_postgres")
     return postgres.url
+
+
+@pytest.fixture
+def embedded_file(tmp_path: Path) -> str:
+    """The URL of a file as an embedded sidecar leaves it."""
+    data_dir = tmp_path / "data"
+    ConfigurationFile(configuration_file(data_dir)).read([])
+    return sqlite_url(data_dir)
 
 
 @pytest.fixture

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from dev.postgres import PostgresServer
@@ -9,6 +13,7 @@ from dev.redis import RedisServer
 from retunable.config.items import Item, Unreadable
 from retunable.errors import StoreWriteError
 from retunable.release.opening import open_writer
+from retunable.release.sqlite_writer import SQLiteWriter
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import ConfigurationWriter
 
@@ -183,3 +188,52 @@ class TestPostgreSQL:
         with pytest.raises(StoreWriteError, match=r"-f sql/configuration\.sql"):
             writer.read(["agent_role"])
         writer.close()
+
+
+@pytest.mark.embedded
+class TestSQLite:
+    @pytest.fixture
+    def file_writer(self, embedded_file: str) -> ConfigurationWriter:
+        return open_writer(StoreURL.parse(embedded_file))
+
+    def test_each_write_raises_the_version(self, file_writer: ConfigurationWriter) -> None:
+        versions = []
+        for text in "abc":
+            file_writer.write({"agent_role": text})
+            item = file_writer.read(["agent_role"])["agent_role"]
+            assert isinstance(item, Item)
+            versions.append(int(item.version))
+        assert versions == sorted(set(versions))
+
+    def test_two_components_of_one_file_do_not_see_each_other(self, embedded_file: str) -> None:
+        ours = open_writer(StoreURL.parse(embedded_file))
+        theirs = open_writer(StoreURL.parse(embedded_file, component="another"))
+        theirs.write({"agent_role": "theirs"})
+        assert ours.read(["agent_role"]) == {}
+
+    def test_a_file_that_is_not_there_is_not_made(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreWriteError, match=r"python agent\.py"):
+            open_writer(StoreURL.parse(f"sqlite://{tmp_path}/typo/configuration.db"))
+        assert not (tmp_path / "typo").exists()
+
+    def test_a_file_that_somebody_holds_is_told_and_nothing_is_written(
+        self, embedded_file: str
+    ) -> None:
+        writer = SQLiteWriter(StoreURL.parse(embedded_file), patience_seconds=0.1)
+        with closing(sqlite3.connect(StoreURL.parse(embedded_file).path)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreWriteError, match="nothing was written"):
+                writer.write({"agent_role": "x"})
+        assert writer.read(["agent_role"]) == {}
+
+    def test_bytes_that_are_no_text_are_read_as_such(self, embedded_file: str) -> None:
+        url = StoreURL.parse(embedded_file)
+        with closing(sqlite3.connect(url.path)) as connection:
+            row = ("runtime-config", "agent_role", b"\xff")
+            connection.execute(
+                "INSERT INTO configuration (store, key, value) VALUES (?, ?, CAST(? AS TEXT))", row
+            )
+            connection.commit()
+        assert open_writer(url).read(["agent_role"]) == {
+            "agent_role": Unreadable("is not valid UTF-8")
+        }

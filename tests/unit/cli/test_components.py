@@ -14,6 +14,7 @@ from retunable.errors import ConfigurationError
 from retunable.release.component_url import pool_size, postgres_url
 from retunable.release.components import read_resources, store_url
 from retunable.release.store_url import StoreURL
+from retunable.sidecar.environment import store_url as sqlite_url
 
 
 def folder(path: Path, *documents: dict[str, Any]) -> Path:
@@ -161,7 +162,21 @@ def test_a_broken_file_hides_nothing_of_the_others(tmp_path: Path) -> None:
     assert store_url(resources).kind == "redis"
 
 
-@pytest.mark.parametrize("text", ["", "localhost:6379", "sqlite:///x", "http://h"])
+@pytest.mark.parametrize("text", ["", "localhost:6379", "sqlite", "http://h"])
 def test_other_urls_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigurationError, match="redis://localhost:6379"):
         StoreURL.parse(text)
+
+
+@pytest.mark.parametrize("text", ["sqlite://host/x.db", "sqlite://", "sqlite:///x.db?table=y"])
+def test_a_sqlite_url_that_names_no_file_is_told_the_form(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="three slashes"):
+        StoreURL.parse(text)
+
+
+def test_a_sqlite_url_names_a_file_whatever_its_name() -> None:
+    folder = Path("/home/me & you/100% #1?")
+    url = StoreURL.parse(sqlite_url(folder), component="their-config")
+    assert (url.kind, url.component) == ("sqlite", "their-config")
+    assert url.path == folder / "configuration.db"
+    assert url.shown == url.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from retunable.cli.doctor.finding import Finding, Severity
 from retunable.cli.doctor.resource_files import DEAFENING, check_files
 from retunable.cli.doctor.sidecar import SidecarFacts, check_sidecar
+from retunable.cli.doctor.sqlite_store import SQLiteFacts, check_sqlite
 from retunable.release.components import read_resources
 
 CHECKOUT = Path(__file__).parents[3]
@@ -150,3 +152,38 @@ def test_a_sidecar_that_nobody_names_is_not_called_broken() -> None:
     assert bad(list(check_sidecar(SidecarFacts(None, None), "x"))) == [
         ("sidecar", Severity.WARNING)
     ]
+
+
+EMBEDDED = {
+    "runtimeVersion": "retunable-embedded-0.1.0",
+    "components": [
+        {"name": "runtime-config", "type": "configuration.sqlite"},
+        {"name": "statestore", "type": "state.sqlite", "capabilities": ["ACTOR"]},
+    ],
+}
+
+
+def test_an_embedded_sidecar_is_called_so_and_asked_for_no_control_plane() -> None:
+    facts = SidecarFacts("http://127.0.0.1:3500", EMBEDDED)
+    findings = list(check_sidecar(facts, "runtime-config"))
+    assert bad(findings) == []
+    assert "for one machine" in findings[0].seen
+    assert {"placement", "scheduler"} & {finding.subject for finding in findings} == set()
+
+
+SOUND = SQLiteFacts(path=Path("/data/configuration.db"), mode=0o600, check="ok")
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (SOUND, []),
+        (replace(SOUND, mode=0o644), [("store", Severity.WARNING)]),
+        (replace(SOUND, check="file is not a database"), [("store", Severity.ERROR)]),
+        (replace(SOUND, secret_key="llm_api_key"), [("secrets", Severity.ERROR)]),
+    ],
+)
+def test_an_embedded_sidecars_file_is_looked_at(
+    facts: SQLiteFacts, expected: list[tuple[str, Severity]]
+) -> None:
+    assert bad(list(check_sqlite(facts))) == expected

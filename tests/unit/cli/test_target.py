@@ -10,6 +10,7 @@ from retunable.cli.exits import Stop
 from retunable.cli.target import Target, find_store, find_target
 from retunable.cli.where import Where
 from retunable.errors import ConfigurationError
+from retunable.release.store_url import StoreURL
 from tests.unit.cli.records import a_record
 
 HERE = Where(resources=Path("/nowhere"))
@@ -24,8 +25,9 @@ spec:
 
 
 @pytest.fixture(autouse=True)
-def no_store_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RETUNABLE_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
 
 
 def test_the_only_running_agent_is_meant() -> None:
@@ -84,3 +86,41 @@ def test_the_store_is_the_named_one_then_the_agents_then_the_environments_then_t
 def test_without_any_word_of_a_store_the_ways_to_name_one_are_said() -> None:
     with pytest.raises(ConfigurationError, match="--store URL"):
         store_of(HERE)
+
+
+@pytest.fixture
+def left_file(tmp_path: Path) -> str:
+    """The URL of a file that an embedded sidecar left here."""
+    (tmp_path / ".retunable").mkdir()
+    (tmp_path / ".retunable" / "configuration.db").touch()
+    return f"sqlite://{tmp_path}/.retunable/configuration.db"
+
+
+def found_store(where: Where) -> StoreURL:
+    return find_store(where, find_target(where, []))
+
+
+def test_the_file_that_an_embedded_sidecar_left_is_taken_where_no_agent_runs(
+    left_file: str,
+) -> None:
+    assert found_store(Where()).text == left_file
+
+
+def test_that_file_does_not_lead_away_from_a_running_agent_on_dapr(
+    left_file: str, tmp_path: Path
+) -> None:
+    (tmp_path / "resources").mkdir()
+    (tmp_path / "resources" / "store.yaml").write_text(COMPONENT)
+    assert store_of(Where()) == "redis://component:6379/0" != left_file
+
+
+def test_component_files_that_are_named_win_over_that_file(left_file: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "store.yaml").write_text(COMPONENT)
+    found = found_store(Where(resources=Path("mine"))).text
+    assert found == "redis://component:6379/0" != left_file
+
+
+def test_the_component_says_whose_items_of_that_file_are_meant(left_file: str) -> None:
+    found = found_store(Where(component="another"))
+    assert (found.text, found.component) == (left_file, "another")

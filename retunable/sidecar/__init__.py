@@ -1,0 +1,1 @@
+"""The embedded sidecar: Dapr's API on SQLite, for one machine without Dapr."""

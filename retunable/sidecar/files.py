@@ -1,0 +1,108 @@
+"""Where the embedded sidecar's data lies, and who may read it: the owner alone.
+
+What is in the files is decided by the modules that open them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from retunable.errors import ConfigurationError, DataUnusable
+
+DEFAULT_DATA_DIR: Final = Path(".retunable")
+
+_FOLDER_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
+# A folder of its own under the data dir, so nothing that leads out of it or hides there.
+_APP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class DataFiles:
+    """The paths of one app's data; ``configuration`` and ``messages`` are shared by all apps."""
+
+    folder: Path
+    app_id: str
+
+    def __post_init__(self) -> None:
+        if not _APP_ID.fullmatch(self.app_id):
+            raise ConfigurationError(
+                f"app id {self.app_id!r} cannot name a folder; use letters, digits, '-', '_' and "
+                "'.', beginning with a letter or digit"
+            )
+
+    @property
+    def configuration(self) -> Path:
+        return configuration_file(self.folder)
+
+    @property
+    def messages(self) -> Path:
+        return self.folder / "messages.db"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / self.app_id / "state.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / self.app_id / "lock"
+
+
+def configuration_file(folder: Path) -> Path:
+    """Return the file that `retune set` writes; any process may."""
+    return folder / "configuration.db"
+
+
+def make_private_file(path: Path) -> None:
+    """Make sure that a file is there and that only its owner can read it, folder included.
+
+    A file that is there is not opened: to close it would drop every lock that SQLite holds on it
+    in this process (POSIX), and the next writer elsewhere would take the log away from under us.
+    SQLite gives its ``-wal`` and ``-shm`` files the mode of the database.
+
+    Raises:
+        DataUnusable: the folder or the file cannot be written.
+    """
+    try:
+        _make_private_folder(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(_FILE_MODE)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def open_private_file(path: Path) -> int:
+    """Open a file for reading and writing, making it 0600 in a folder of 0700; never inherited.
+
+    Raises:
+        DataUnusable: the folder or the file cannot be written.
+    """
+    try:
+        _make_private_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return descriptor
+
+
+def _unwritable(path: Path, error: OSError) -> DataUnusable:
+    return DataUnusable(
+        f"{path} cannot be written ({error.strerror}); make its folder writable for this user, or "
+        "name another one with --data-dir",
+        path=path,
+    )
+
+
+def _make_private_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it; only a new one gets its mode from us."""
+    if folder.is_dir():
+        return
+    if not folder.parent.is_dir():
+        _make_private_folder(folder.parent)
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)

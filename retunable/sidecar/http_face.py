@@ -1,0 +1,133 @@
+"""The two HTTP answers that Dapr's SDK and `retune doctor` ask for: healthy, and metadata.
+
+One request per connection and nothing else of HTTP: a web framework would double the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from retunable.errors import ConfigurationError
+from retunable.sidecar.api.token import HEADER
+
+log = logging.getLogger(__name__)
+
+HOST: Final = "127.0.0.1"
+REQUEST_SECONDS: Final = 5.0
+
+# Whoever asks for health has no token, as with daprd.
+_HEALTH: Final = ("/v1.0/healthz", "/v1.0/healthz/outbound")
+_METADATA: Final = "/v1.0/metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The parts of a request that are looked at; header names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A status and, but for 204, a JSON body."""
+
+    status: HTTPStatus
+    body: Any = None
+
+    def encode(self) -> bytes:
+        """Return the whole answer as it goes over the wire."""
+        body = b"" if self.body is None else json.dumps(self.body).encode()
+        head = [f"HTTP/1.1 {self.status.value} {self.status.phrase}", "Connection: close"]
+        if self.status is not HTTPStatus.NO_CONTENT:
+            head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        return "\r\n".join((*head, "", "")).encode() + body
+
+
+class HttpFace:
+    """Listens on 127.0.0.1."""
+
+    def __init__(self, metadata: Callable[[], Mapping[str, Any]], *, api_token: str | None) -> None:
+        self._metadata = metadata
+        self._api_token = api_token
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen on a port, any free one for 0; returns which.
+
+        Raises:
+            ConfigurationError: something else listens on it.
+        """
+        try:
+            self._server = await asyncio.start_server(self._serve, HOST, port)
+        except OSError as error:
+            raise ConfigurationError(
+                f"HTTP port {port} of {HOST} is taken; name another with --http-port, or 0 for any"
+            ) from error
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+
+    def answer(self, request: Request) -> Response:
+        """Decide what a request gets."""
+        path = request.path.partition("?")[0]
+        if path in _HEALTH:
+            return Response(HTTPStatus.NO_CONTENT)
+        if not self._admits(request.headers.get(HEADER, "")):
+            return _problem(HTTPStatus.UNAUTHORIZED, "ERR_UNAUTHENTICATED", "invalid api token")
+        if path == _METADATA and request.method == "GET":
+            return Response(HTTPStatus.OK, self._metadata())
+        return _problem(
+            HTTPStatus.NOT_IMPLEMENTED,
+            "ERR_NOT_SERVED",
+            f"the embedded sidecar does not serve {request.method} {path} over HTTP; "
+            "use gRPC, or Dapr for this: https://docs.dapr.io",
+        )
+
+    def _admits(self, token: str) -> bool:
+        expected = self._api_token
+        return expected is None or hmac.compare_digest(token.encode(), expected.encode())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(self.answer(parse(head)).encode())
+                await writer.drain()
+        except (
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+            OSError,
+            ValueError,
+        ) as error:
+            log.debug("action=bad_request error=%r", error)  # OSError: also one that took too long
+        finally:
+            writer.close()
+
+
+def parse(head: bytes) -> Request:
+    """Read a request's first line and headers.
+
+    Raises:
+        ValueError: it is no HTTP request.
+    """
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, path, _ = first.split(" ")
+    pairs = (line.partition(":") for line in lines if line)
+    return Request(method, path, {name.strip().lower(): value.strip() for name, _, value in pairs})
+
+
+def _problem(status: HTTPStatus, code: str, message: str) -> Response:
+    return Response(status, {"errorCode": code, "message": message})

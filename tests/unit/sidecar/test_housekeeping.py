@@ -1,0 +1,50 @@
+"""A sweep deletes what nobody can read and gives the room back to the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retunable.sidecar import messages, state
+from retunable.sidecar.cloud_event import CloudEvent
+from retunable.sidecar.database import Database
+from retunable.sidecar.housekeeping import Housekeeping
+from retunable.sidecar.messages import KEPT_SECONDS, Topic, publish
+from retunable.sidecar.state import EXPIRED_ROWS, Save, apply_each
+
+LARGE = b"x" * 2_000
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Database:
+    return Database.open(tmp_path / "state.db", [state.SCHEMA])
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Database:
+    return Database.open(tmp_path / "messages.db", [messages.SCHEMA])
+
+
+async def pages(database: Database) -> int:
+    return int(await database.read(lambda c: c.execute("PRAGMA page_count").fetchone()[0]))
+
+
+async def test_a_sweep_makes_the_files_small_again(states: Database, mail: Database) -> None:
+    saves = [Save(key=str(n), value=LARGE, expires_at=1.0) for n in range(EXPIRED_ROWS + 1)]
+    await states.write(lambda c: apply_each(c, "s", saves, now=0.0))
+    event = CloudEvent({}, LARGE)
+    await mail.write(lambda c: publish(c, Topic("pubsub", "t"), [event] * 500, now=0.0))
+    before = await pages(states), await pages(mail)
+    sweep = Housekeeping(state=states, messages=mail, clock=lambda: KEPT_SECONDS + 1.0)
+    for _ in range(3):
+        await sweep.sweep()
+    after = await pages(states), await pages(mail)
+    assert all(now < was / 5 for now, was in zip(after, before, strict=True))
+
+
+async def test_a_sweep_leaves_what_can_still_be_read(states: Database, mail: Database) -> None:
+    saves = [Save(key="kept", value=b"1"), Save(key="later", value=b"1", expires_at=10.0)]
+    await states.write(lambda c: apply_each(c, "s", saves, now=0.0))
+    await Housekeeping(state=states, messages=mail, clock=lambda: 5.0).sweep()
+    assert await states.read(lambda c: c.execute("SELECT count(*) FROM state").fetchone()) == (2,)
