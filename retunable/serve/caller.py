@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from retunable.config.split import LONGEST_ID_BYTES, is_usable
+
 USER_NAME: Final = "Retunable-User"
 ATTRIBUTES_NAME: Final = "Retunable-Attributes"
-LONGEST_USER: Final = 256
 
 
 class BadCaller(ValueError):
@@ -33,8 +34,8 @@ class Caller:
         Raises:
             BadCaller: the user is too long, or the attributes are no JSON object of strings.
         """
-        if user is not None and len(user) > LONGEST_USER:
-            raise BadCaller(f"{USER_NAME} has at most {LONGEST_USER} characters")
+        if user and not is_usable(user):
+            raise BadCaller(f"{USER_NAME} has at most {LONGEST_ID_BYTES} bytes of UTF-8")
         return cls(user or None, None if attributes is None else _attributes(attributes))
 
 

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from retunable.agent.runs.views import Explanation, RunState, RunStatus
-from retunable.serve.caller import ATTRIBUTES_NAME, LONGEST_USER, USER_NAME, Caller
+from retunable.config.split import LONGEST_ID_BYTES
+from retunable.serve.caller import ATTRIBUTES_NAME, USER_NAME, Caller
 from retunable.serve.problems import documented, refused
 from retunable.serve.progress import MEDIA_TYPE, events
 from retunable.serve.run_ids import run_id_of_key
@@ -23,7 +24,7 @@ MOST_RUNS: Final = 500
 
 UserHeader = Annotated[
     str | None,
-    Header(alias=USER_NAME, max_length=4 * LONGEST_USER, description="UTF-8, set by a gateway"),
+    Header(alias=USER_NAME, max_length=LONGEST_ID_BYTES, description="UTF-8, set by a gateway"),
 ]
 AttributesHeader = Annotated[
     str | None,
