@@ -6,6 +6,7 @@ gets it is decided in ``targeting``; here it is read and checked by itself.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from retunable.config.agent_config import AgentConfig, InvalidField, check_field
+from retunable.config.agent_config import MAX_TEXT_BYTES, AgentConfig, InvalidField, check_field
 from retunable.config.constraints import Constraints
 from retunable.config.fieldset import check_constraints, checked_fields
 from retunable.config.rejection import Refused
@@ -50,7 +51,7 @@ class UserList:
     """Users by keyed hash; ``key_id`` tells which key made the hashes."""
 
     key_id: str
-    hashes: frozenset[str]
+    hashes: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +120,15 @@ def parse_flags(
         wrong("flags", f"name {twice[0]!r} twice")
     for flag in flags:
         _check(flag, variants, constraints)
+    _check_together(flags, variants)
     return flags
 
 
 def with_flags(config: AgentConfig, flags: tuple[Flag, ...]) -> AgentConfig:
-    """Return a config with the changes of flags, in their order; constraints are not looked at.
-
-    Raises:
-        InvalidField: several changes together are more than a field takes.
-    """
+    """Return a config with the changes of flags, in their order; constraints are not looked at."""
     values = dict(config)
     for flag in flags:
         flag.change.apply(values)
-    for name in ("tools", "guardrails"):
-        if sum(name in flag.change.fields for flag in flags) > 1:
-            values[name] = check_field(name, values[name])
     return config.with_values(values)
 
 
@@ -171,7 +166,9 @@ def _users(part: str, value: object) -> UserList | None:
     hashes = a_list(f"{part}.hashes", users["hashes"])
     if not all(isinstance(member, str) and _HASH.fullmatch(member) for member in hashes):
         wrong(f"{part}.hashes", "must hold keyed hashes of 32 hexadecimal digits, never ids")
-    return UserList(a_text(f"{part}.key_id", users["key_id"]), frozenset(hashes))
+    return UserList(
+        a_text(f"{part}.key_id", users["key_id"]), frozenset(map(bytes.fromhex, hashes))
+    )
 
 
 def _rule(part: str, value: object) -> AttributeRule:
@@ -218,3 +215,12 @@ def _check(flag: Flag, variants: tuple[AgentConfig, ...], constraints: Constrain
     except Refused as refusal:
         reason = f"flag {flag.name}: {refusal.reason}"
         raise Refused(refusal.code, reason, field=refusal.field) from refusal
+
+
+def _check_together(flags: tuple[Flag, ...], variants: tuple[AgentConfig, ...]) -> None:
+    """Refuse flags that could together be more than a field takes, whoever has which of them."""
+    for field_name in ("tools", "guardrails"):
+        parts = [getattr(flag.change, field_name) for flag in flags]
+        parts += [getattr(variant, field_name) or () for variant in variants]
+        if sum(len(json.dumps(part, default=dict).encode()) for part in parts) > MAX_TEXT_BYTES:
+            wrong("flags", f"and the versions name more {field_name} than {MAX_TEXT_BYTES} bytes")

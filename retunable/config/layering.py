@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from retunable.config.agent_config import AgentConfig, InvalidField
+from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.flags import Flag, with_flags
 
@@ -35,14 +35,10 @@ def layer(
     The base with its overrides is valid already, so that leaving out flags always ends there.
     """
     while flags:
-        try:
-            config = with_flags(base, flags).with_values(overrides)
-        except InvalidField as error:
-            broken = frozenset({error.field})
-        else:
-            broken = _broken_fields(config, flags, constraints)
-            if not broken:
-                return Layered(config, flags)
+        config = with_flags(base, flags).with_values(overrides)
+        broken = _broken_fields(config, flags, constraints)
+        if not broken:
+            return Layered(config, flags)
         flags = tuple(flag for flag in flags if not flag.change.fields & broken)
     return Layered(base.with_values(overrides), ())
 
@@ -51,5 +47,8 @@ def _broken_fields(
     config: AgentConfig, flags: tuple[Flag, ...], constraints: Constraints
 ) -> frozenset[str]:
     """Return those fields of every violation that a flag touches."""
+    violations = constraints.check(config)
+    if not violations:
+        return frozenset()
     touched = frozenset[str]().union(*(flag.change.fields for flag in flags))
-    return touched & frozenset[str]().union(*(found.fields for found in constraints.check(config)))
+    return touched & frozenset[str]().union(*(found.fields for found in violations))

@@ -19,7 +19,14 @@ from retunable.config.layering import layer
 from retunable.config.snapshot import Snapshot
 from retunable.config.split import Unit, UnitKind, bucket_of, unit_of
 from retunable.config.stages import Place
-from retunable.config.targeting import Caller, FlagDecision, FlagReason, ListKey, evaluate
+from retunable.config.targeting import (
+    Caller,
+    FlagDecision,
+    FlagReason,
+    ListKey,
+    decision,
+    evaluate,
+)
 
 VariantName = Literal["stable", "canary"]
 
@@ -138,8 +145,7 @@ def _expired(snapshot: Snapshot, now: float) -> int:
 
 def _resolve(snapshot: Snapshot, caller: Caller, now: float) -> Resolution:
     assignment = assign(snapshot, caller.unit)
-    reasons = [(flag, evaluate(flag, caller, now=now)) for flag in snapshot.flags]
-    decisions = [FlagDecision(flag.name, reason) for flag, reason in reasons]
+    decisions = [decision(flag.name, evaluate(flag, caller, now=now)) for flag in snapshot.flags]
     wanted = tuple(flag for flag, one in zip(snapshot.flags, decisions, strict=True) if one.on)
     effective = _effective(snapshot, assignment.variant, wanted)
     if len(effective.flags) < len(wanted):
@@ -147,9 +153,9 @@ def _resolve(snapshot: Snapshot, caller: Caller, now: float) -> Resolution:
     return Resolution(effective, assignment, tuple(decisions))
 
 
-def _without(decision: FlagDecision, joined: tuple[str, ...]) -> FlagDecision:
-    left_out = decision.on and decision.name not in joined
-    return FlagDecision(decision.name, FlagReason.CONFLICT) if left_out else decision
+def _without(told: FlagDecision, joined: tuple[str, ...]) -> FlagDecision:
+    left_out = told.on and told.name not in joined
+    return decision(told.name, FlagReason.CONFLICT) if left_out else told
 
 
 def _effective(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) -> Effective:

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from retunable.config.flags import AttributeRule, Flag
 from retunable.config.split import BUCKETS, Unit, bucket_of
@@ -49,6 +49,12 @@ class FlagDecision:
         return self.reason in _ON
 
 
+@lru_cache(maxsize=4096)
+def decision(name: str, reason: FlagReason) -> FlagDecision:
+    """Return a flag's decision; callers with the same one share it."""
+    return FlagDecision(name, reason)
+
+
 @dataclass(frozen=True, slots=True)
 class ListKey:
     """The secret under which users are listed; ``id`` names it and tells nothing of it."""
@@ -63,8 +69,8 @@ class ListKey:
         return cls(secret, named[:16])
 
     def listed_as(self, flag: str, user_id: str) -> str:
-        """Return how a user stands in a flag's list."""
-        return _listed_as(flag, self.hash_of(user_id))
+        """Return how a user stands in a flag's list, in hexadecimal."""
+        return _listed_as(flag, self.hash_of(user_id)).hex()
 
     def hash_of(self, user_id: str) -> bytes:
         """Return HMAC-SHA256 of a user's id; it stands in no list as it is."""
@@ -89,9 +95,9 @@ class Caller:
         return self.list_key.hash_of(self.unit.id)
 
 
-def _listed_as(flag: str, user_hash: bytes) -> str:
-    """Return 128 bits of SHA-256 over a flag's name and a user's keyed hash, in hexadecimal."""
-    return hashlib.sha256(b"%b\0%b" % (flag.encode(), user_hash)).hexdigest()[:32]
+def _listed_as(flag: str, user_hash: bytes) -> bytes:
+    """Return 128 bits of SHA-256 over a flag's name and a user's keyed hash."""
+    return hashlib.sha256(b"%b\0%b" % (flag.encode(), user_hash)).digest()[:16]
 
 
 def evaluate(flag: Flag, caller: Caller, *, now: float) -> FlagReason:

@@ -164,6 +164,15 @@ def test_a_faulty_flag_is_refused(parts: dict[str, Any], code: str, said: str) -
     assert refused.value.code == code
 
 
+def test_flags_that_are_too_much_together_are_refused() -> None:
+    blocked = {"terms": {"blocked": ["x" * 200_000]}}
+    flags = [{"name": name, "guardrails": blocked} for name in ("a", "b")]
+
+    parse_flags(flags[:1], variants=(BASE,), constraints=CONSTRAINTS)
+    with pytest.raises(Refused, match="more guardrails than 262144 bytes"):
+        parse_flags(flags, variants=(BASE,), constraints=CONSTRAINTS)
+
+
 def test_two_flags_of_one_name_are_refused() -> None:
     with pytest.raises(Refused, match="'beta' twice"):
         parse_flags([{"name": "beta"}] * 2, variants=(BASE,), constraints=CONSTRAINTS)
