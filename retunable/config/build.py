@@ -1,12 +1,13 @@
 """From store items to a snapshot: a pure function of the items now and the last good ones.
 
-Layers, lowest first: code defaults, the document, field keys. Never raises on any items:
-what cannot be used becomes a ``Rejection``, and its last good value goes on in its place.
+Layers, lowest first: code defaults, the document, field keys (flags come between, for each
+caller, in ``resolve``). Never raises on any items: what cannot be used becomes a ``Rejection``,
+and its last good value goes on in its place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ def build(
         now.update(remembered)
     base = _read_base(declaration, now, last_good, store)
     overrides = read_overrides(declaration, base.config, now, last_good, store)
+    above_canary = _above_canary(declaration, base.document, now, last_good, store)
     config = base.config.with_values(overrides.values)
     lost = tuple(now) if lost_all else (declaration.document,) if base.lost else ()
     snapshot = Snapshot(
@@ -74,10 +76,17 @@ def build(
         config=config,
         **_document_parts(base.document),
         overrides=MappingProxyType(overrides.values),
+        canary_overrides=MappingProxyType(above_canary.values),
         provenance=MappingProxyType(_provenance(declaration, base, overrides)),
-        rejected=(*base.rejections, *overrides.rejections, *_secret(declaration, secret)),
+        rejected=(
+            *base.rejections,
+            *overrides.rejections,
+            *_for_canary_alone(above_canary, overrides),
+            *_secret(declaration, secret),
+        ),
         lost=lost,
         whole=whole,
+        constraints=declaration.constraints,
     )
     return Built(snapshot, _remember(declaration, base, overrides, last_good))
 
@@ -120,6 +129,27 @@ def _kept_base(
     return _Base(config, document, remembered, kept=True, lost=lost)
 
 
+def _above_canary(
+    declaration: Declaration,
+    document: Document | None,
+    items: Items,
+    last_good: LastGood,
+    store: StoreKind,
+) -> Overrides:
+    """Read the field keys above the canary, where a rule across fields may fail on its own."""
+    if isinstance(document, Envelope) and document.canary is not None:
+        return read_overrides(declaration, document.canary.config, items, last_good, store)
+    return Overrides({}, (), {})
+
+
+def _for_canary_alone(above_canary: Overrides, overrides: Overrides) -> tuple[Rejection, ...]:
+    return tuple(
+        replace(rejection, reason=f"for the canary: {rejection.reason}")
+        for rejection in above_canary.rejections
+        if rejection not in overrides.rejections
+    )
+
+
 def _read_document(item: Item, declaration: Declaration, last_good: LastGood) -> Document:
     document = parse_document(item.value, declaration)
     if isinstance(document, Envelope | Tombstone) and document.generation < last_good.generation:
@@ -155,6 +185,8 @@ def _document_parts(document: Document | None) -> dict[str, Any]:
                 "generation": document.generation,
                 "stable": document.stable,
                 "canary": document.canary,
+                "rollout": document.rollout,
+                "flags": document.flags,
                 "revoked": document.revoked,
                 "not_honoured": document.not_honoured,
             }

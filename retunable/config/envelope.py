@@ -1,7 +1,7 @@
 """The release envelope, version 1, and the tombstone: documents that a control plane writes.
 
-Checks all of it: schema, agent, environment, checksums, every config. Which generation may
-follow which is decided in ``build``. Parts that this package does not honour yet are named.
+Checks all of it: schema, agent, environment, checksums, every config, rollout and flags. Which
+generation may follow which is decided in ``build``. Parts without effect are named.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from retunable.config.agent_config import AgentConfig
 from retunable.config.checksum import SCHEMA, checksum
 from retunable.config.declaration import Declaration
 from retunable.config.fieldset import check_constraints, complete_config
+from retunable.config.flags import Flag, parse_flags
 from retunable.config.package import PACKAGE_VERSION
 from retunable.config.rejection import Refused
+from retunable.config.shape import a_list, a_whole_number, an_object, check_names, wrong
+from retunable.config.stages import Rollout, parse_rollout
 
 _REQUIRED: Final = ("retunable", "agent", "environment", "generation", "stable")
 _OPTIONAL: Final = (
@@ -29,7 +32,6 @@ _OPTIONAL: Final = (
     "signature",
 )
 _TOMBSTONE: Final = ("retunable", "reset", "agent", "environment", "generation")
-_ROLLOUT: Final = ("id", "salt", "stages", "stage", "control_percent")
 _CHECKSUM = re.compile(r"[0-9]+:[a-z0-9]+:[0-9a-f]+")
 
 
@@ -44,12 +46,18 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A published release. ``not_honoured`` names the parts that have no effect yet."""
+    """A published release.
+
+    ``not_honoured`` names the parts that have no effect: a signature, which is not verified yet,
+    and a canary or a rollout that stands without the other.
+    """
 
     generation: int
     published_at: str | None
     stable: Variant
     canary: Variant | None
+    rollout: Rollout | None
+    flags: tuple[Flag, ...]
     revoked: tuple[str, ...]
     not_honoured: tuple[str, ...]
 
@@ -69,52 +77,68 @@ def parse_marked(value: Mapping[str, Any], declaration: Declaration) -> Envelope
     """
     _check_schema(value)
     names = _TOMBSTONE if "reset" in value else _REQUIRED
-    _check_names(value, required=names, optional=() if "reset" in value else _OPTIONAL)
+    check_names(value, required=names, optional=() if "reset" in value else _OPTIONAL)
     _check_owner(value, declaration)
-    generation = _whole_number(value, "generation")
+    generation = a_whole_number("generation", value["generation"])
     if "reset" in value:
         if value["reset"] is not True:
-            _wrong("reset", "must be true")
+            wrong("reset", "must be true")
         return Tombstone(generation)
     return _envelope(value, generation, declaration)
 
 
 def _envelope(value: Mapping[str, Any], generation: int, declaration: Declaration) -> Envelope:
-    canary = value.get("canary")
-    _check_unhonoured_shapes(value)
+    stable = _variant("stable", value["stable"], declaration)
+    canary = _canary(value.get("canary"), declaration)
+    configs = (stable.config,) if canary is None else (stable.config, canary.config)
+    rollout = parse_rollout(value.get("rollout"))
+    signature = value.get("signature")
+    if signature is not None and not isinstance(signature, str | dict):
+        wrong("signature", "must be null, a string or an object")
     return Envelope(
         generation=generation,
         published_at=_optional_text(value, "published_at"),
-        stable=_variant("stable", value["stable"], declaration),
-        canary=None if canary is None else _variant("canary", canary, declaration),
-        revoked=_revoked(value.get("revoked")),
-        not_honoured=tuple(
-            name for name in ("canary", "rollout", "flags", "signature") if value.get(name)
+        stable=stable,
+        canary=canary,
+        rollout=rollout,
+        flags=parse_flags(
+            value.get("flags"), variants=configs, constraints=declaration.constraints
         ),
+        revoked=_revoked(value.get("revoked")),
+        not_honoured=_without_effect(canary=canary, rollout=rollout, signature=signature),
     )
 
 
+def _canary(value: object, declaration: Declaration) -> Variant | None:
+    return None if value is None else _variant("canary", value, declaration)
+
+
+def _without_effect(
+    *, canary: Variant | None, rollout: Rollout | None, signature: object
+) -> tuple[str, ...]:
+    alone = (("canary", canary, rollout), ("rollout", rollout, canary))
+    names = [name for name, part, needed in alone if part is not None and needed is None]
+    return (*names, "signature") if signature else tuple(names)
+
+
 def _variant(part: str, value: object, declaration: Declaration) -> Variant:
-    if not isinstance(value, dict):
-        _wrong(part, "must be an object with version, checksum and config")
-    _check_names(value, required=("version", "checksum", "config"), optional=(), part=part)
-    config, claimed = value["config"], value["checksum"]
-    if not isinstance(config, dict):
-        _wrong(f"{part}.config", "must be an object")
+    whole = an_object(part, value)
+    check_names(whole, required=("version", "checksum", "config"), part=part)
+    config, claimed = an_object(f"{part}.config", whole["config"]), whole["checksum"]
     actual = checksum(config)
     if claimed != actual:
         raise Refused("checksum", f"{part}.checksum is {claimed!r:.90}, its config has {actual!r}")
     checked = complete_config(config)
     check_constraints(checked, declaration.constraints)
-    return Variant(_whole_number(value, "version"), actual, checked)
+    return Variant(a_whole_number(f"{part}.version", whole["version"]), actual, checked)
 
 
 def _check_schema(value: Mapping[str, Any]) -> None:
     schema, needed = value["retunable"], value.get("min_retunable")
     if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
-        _wrong("retunable", "must be the envelope's schema number, 1")
+        wrong("retunable", "must be the envelope's schema number, 1")
     if needed is not None and not (isinstance(needed, str) and _release(needed)):
-        _wrong("min_retunable", "must be a version like '0.2.0'")
+        wrong("min_retunable", "must be a version like '0.2.0'")
     if schema > SCHEMA:
         raise Refused("newer_schema", f"needs retunable ≥ {needed or f'schema {schema}'}")
     if needed and _release(needed) > _release(PACKAGE_VERSION):
@@ -138,57 +162,16 @@ def _check_owner(value: Mapping[str, Any], declaration: Declaration) -> None:
         )
 
 
-def _check_names(
-    value: Mapping[str, Any],
-    *,
-    required: tuple[str, ...],
-    optional: tuple[str, ...],
-    part: str = "the envelope",
-) -> None:
-    if missing := [name for name in required if name not in value]:
-        raise Refused("shape", f"{part} lacks {', '.join(missing)}")
-    if unknown := [name for name in value if name not in required and name not in optional]:
-        raise Refused("unknown_field", f"{part} has no part {unknown[0][:60]!r}")
-
-
-def _check_unhonoured_shapes(value: Mapping[str, Any]) -> None:
-    rollout, flags, signature = (value.get(name) for name in ("rollout", "flags", "signature"))
-    if rollout is not None:
-        if not isinstance(rollout, dict):
-            _wrong("rollout", "must be null or an object")
-        _check_names(rollout, required=_ROLLOUT, optional=(), part="rollout")
-    if flags is not None and not (
-        isinstance(flags, list) and all(isinstance(flag, dict) for flag in flags)
-    ):
-        _wrong("flags", "must be a list of objects")
-    if signature is not None and not isinstance(signature, str | dict):
-        _wrong("signature", "must be null, a string or an object")
-
-
 def _revoked(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        _wrong("revoked", "must be a list of version checksums")
-    for member in value:
+    members = a_list("revoked", value)
+    for member in members:
         if not (isinstance(member, str) and _CHECKSUM.fullmatch(member)):
-            _wrong("revoked", f"must hold version checksums, got {member!r:.80}")
-    return tuple(value)
+            wrong("revoked", f"must hold version checksums, got {member!r:.80}")
+    return tuple(members)
 
 
 def _optional_text(value: Mapping[str, Any], name: str) -> str | None:
     text = value.get(name)
     if text is not None and not isinstance(text, str):
-        _wrong(name, "must be a string")
+        wrong(name, "must be a string")
     return text
-
-
-def _whole_number(value: Mapping[str, Any], name: str) -> int:
-    number = value[name]
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        _wrong(name, f"must be an integer from 1 upwards, got {number!r:.40}")
-    return int(number)
-
-
-def _wrong(part: str, reason: str) -> NoReturn:
-    raise Refused("shape", f"{part} {reason}")

@@ -1,16 +1,36 @@
-"""From a snapshot to the effective config of one caller.
+"""From a snapshot to what one caller gets: the variant, the flags, and why each.
 
-Today every caller gets the stable variant with the overrides above it; who is asking is
-part of the signature, so that a canary or a flag needs no new call sites.
+Pure: the same snapshot, caller and time give the same answer on every replica. What was worked
+out is remembered with the snapshot, for one model call asks for it again at every step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal
 
 from retunable.config.agent_config import AgentConfig
+from retunable.config.checksum import canonical_members, checksum, checksum_of_members
+from retunable.config.flags import Flag
+from retunable.config.layering import layer
 from retunable.config.snapshot import Snapshot
+from retunable.config.split import Unit, UnitKind, bucket_of, unit_of
+from retunable.config.stages import Place
+from retunable.config.targeting import (
+    Caller,
+    FlagDecision,
+    FlagReason,
+    ListKey,
+    decision,
+    evaluate,
+)
+
+VariantName = Literal["stable", "canary"]
+
+_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +38,8 @@ class Effective:
     """What one caller gets, and where it comes from.
 
     ``checksum`` is the effective checksum, ``version_checksum`` that of the version below the
-    overrides (None without a release). ``override_keys`` are the field names set by field keys.
+    overrides (None without a release). ``override_keys`` are the field names set by field keys,
+    ``flags`` the names of the flags that are on.
     """
 
     config: AgentConfig
@@ -32,23 +53,154 @@ class Effective:
     flags: tuple[str, ...] = ()
 
 
+class VariantReason(StrEnum):
+    """Why a caller gets its variant."""
+
+    NO_ROLLOUT = "no rollout is going on"
+    IN_STAGE = "the caller is in the share that is on the canary now"
+    OUTSIDE_STAGE = "the caller is outside the share that is on the canary now"
+    NOBODY = "the caller has no usable user or conversation id"
+    REVOKED = "the canary is revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Which variant a caller gets, and where it stands in the rollout.
+
+    ``decided_by`` tells whose id was split. Only a user has a ``place`` in the comparison:
+    callers without one are counted apart.
+    """
+
+    variant: VariantName
+    reason: VariantReason
+    decided_by: UnitKind | None
+    bucket: int | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What one caller gets, and the reason for its variant and for each flag."""
+
+    effective: Effective
+    assignment: Assignment
+    flags: tuple[FlagDecision, ...] = ()
+
+
 def resolve(
     snapshot: Snapshot,
     *,
+    now: float,
     user_id: str | None = None,
     conversation_id: str | None = None,
     attributes: Mapping[str, str] | None = None,
-    now: float | None = None,
-) -> Effective:
-    """Return the effective config of one caller. ``now`` is in seconds since the epoch."""
-    del user_id, conversation_id, attributes, now  # no canary or flag is honoured yet
-    return Effective(
-        config=snapshot.config,
-        checksum=snapshot.checksum,
-        revision=snapshot.revision,
-        variant="stable",
-        version=snapshot.version,
-        version_checksum=snapshot.version_checksum,
-        generation=snapshot.generation,
-        override_keys=tuple(snapshot.overrides),
+    list_key: ListKey | None = None,
+) -> Resolution:
+    """Return what one caller gets; ``now`` is in seconds since the epoch.
+
+    Without a user the conversation decides. ``list_key`` is the secret under which flags list
+    users; without it nobody is found in a list, and the reason says so.
+    """
+    unit = unit_of(user_id, conversation_id)
+    caller = Caller(unit, attributes or _NO_ATTRIBUTES, list_key)
+    key = (unit and (unit.kind, unit.id), _told(snapshot, caller), _expired(snapshot, now))
+    known: Resolution | None = snapshot.memo.get(key)
+    if known is None:
+        known = _resolve(snapshot, caller, now)
+        snapshot.memo.put(key, known)
+    return known
+
+
+def assign(snapshot: Snapshot, unit: Unit | None) -> Assignment:
+    """Return which variant a caller gets, and why."""
+    kind, rollout, canary = unit.kind if unit else None, snapshot.rollout, snapshot.canary
+    if rollout is None or canary is None:
+        return Assignment(variant="stable", reason=VariantReason.NO_ROLLOUT, decided_by=kind)
+    if unit is None:
+        return Assignment(variant="stable", reason=VariantReason.NOBODY, decided_by=None)
+    bucket = bucket_of(rollout.salt, unit.id)
+    inside = rollout.is_canary(bucket)
+    reason = VariantReason.IN_STAGE if inside else VariantReason.OUTSIDE_STAGE
+    if canary.checksum in snapshot.revoked:
+        reason = VariantReason.REVOKED
+    return Assignment(
+        variant="canary" if reason is VariantReason.IN_STAGE else "stable",
+        reason=reason,
+        decided_by=kind,
+        bucket=bucket,
+        place=rollout.place(bucket) if unit.kind == "user" else None,
     )
+
+
+def _told(snapshot: Snapshot, caller: Caller) -> tuple[str | None, ...]:
+    """Return what can tell callers of one id apart: attributes that a rule asks for, the key."""
+    names = snapshot.flag_attributes
+    key_id = caller.list_key.id if caller.list_key else None
+    return (key_id, *(caller.attributes.get(name) for name in names))
+
+
+def _expired(snapshot: Snapshot, now: float) -> int:
+    return sum(now >= moment for moment in snapshot.flag_expiries)
+
+
+def _resolve(snapshot: Snapshot, caller: Caller, now: float) -> Resolution:
+    assignment = assign(snapshot, caller.unit)
+    decisions = [decision(flag.name, evaluate(flag, caller, now=now)) for flag in snapshot.flags]
+    wanted = tuple(flag for flag, one in zip(snapshot.flags, decisions, strict=True) if one.on)
+    effective = _effective(snapshot, assignment.variant, wanted)
+    if len(effective.flags) < len(wanted):
+        decisions = [_without(one, effective.flags) for one in decisions]
+    return Resolution(effective, assignment, tuple(decisions))
+
+
+def _without(told: FlagDecision, joined: tuple[str, ...]) -> FlagDecision:
+    left_out = told.on and told.name not in joined
+    return decision(told.name, FlagReason.CONFLICT) if left_out else told
+
+
+def _effective(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) -> Effective:
+    """Layer a variant and its flags; callers who get the same share one value."""
+    key = (variant, tuple(flag.name for flag in flags))
+    known: Effective | None = snapshot.memo.get(key)
+    if known is None:
+        known = _layered(snapshot, variant, flags)
+        snapshot.memo.put(key, known)
+    return known
+
+
+def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) -> Effective:
+    version = snapshot.canary if variant == "canary" else snapshot.stable
+    overrides = snapshot.canary_overrides if variant == "canary" else snapshot.overrides
+    config, told = snapshot.config, snapshot.checksum
+    joined: tuple[Flag, ...] = ()
+    if version is not None and (variant == "canary" or flags):
+        layered = layer(
+            version.config, flags=flags, overrides=overrides, constraints=snapshot.constraints
+        )
+        config, joined = layered.config, layered.flags
+        told = _checksum(snapshot, variant, config, joined) if flags else checksum(config.to_json())
+    return Effective(
+        config=config,
+        checksum=told,
+        revision=snapshot.revision,
+        variant=variant,
+        version=version.version if version else None,
+        version_checksum=version.checksum if version else None,
+        generation=snapshot.generation,
+        override_keys=tuple(overrides),
+        flags=tuple(flag.name for flag in joined),
+    )
+
+
+def _checksum(
+    snapshot: Snapshot, variant: VariantName, config: AgentConfig, flags: tuple[Flag, ...]
+) -> str:
+    """Return the effective checksum; what no flag touches is written out once a variant."""
+    plain: dict[str, bytes] | None = snapshot.memo.get(variant)
+    if plain is None:
+        bare = _effective(snapshot, variant, ()).config
+        plain = canonical_members(bare.to_json())
+        snapshot.memo.put(variant, plain)
+    touched = frozenset[str]().union(*(flag.change.fields for flag in flags))
+    changed = config.model_dump(mode="json", include=set(touched))
+    return checksum_of_members(plain | canonical_members(changed))

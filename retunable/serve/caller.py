@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 from urllib.parse import unquote
 
+from retunable.config.split import LONGEST_ID_BYTES, is_usable
+
 USER_NAME: Final = "Retunable-User"
 ATTRIBUTES_NAME: Final = "Retunable-Attributes"
-LONGEST_USER: Final = 256
 ENCODED: Final = "UTF-8''"
-LONGEST_USER_TEXT: Final = len(ENCODED) + 12 * LONGEST_USER
-"""As sent: a character is up to four bytes, and each of them three characters of its encoding."""
+LONGEST_USER_TEXT: Final = len(ENCODED) + 3 * LONGEST_ID_BYTES
+"""As sent: a byte is up to three characters of its encoding."""
 
 _PERCENT_ENCODED: Final = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 
@@ -67,8 +68,8 @@ class Caller:
 
 def _user(text: str) -> str:
     user = _decoded(text[len(ENCODED) :]) if text.upper().startswith(ENCODED) else text
-    if len(user) > LONGEST_USER:
-        raise BadCaller(f"{USER_NAME} has at most {LONGEST_USER} characters")
+    if user and not is_usable(user):
+        raise BadCaller(f"{USER_NAME} has at most {LONGEST_ID_BYTES} bytes of UTF-8")
     if any(character < " " or character == "\x7f" for character in user):
         raise BadCaller(f"{USER_NAME} must not have control characters")
     return user

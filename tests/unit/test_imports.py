@@ -16,6 +16,7 @@ import retunable
 
 WEB = {"fastapi", "starlette", "uvicorn"}
 COMMAND_LINE = {"typer", "click", "rich", "yaml"}
+SDK = {"dapr", "grpc", "openai"}
 SQL = {"redis", "psycopg", "sqlalchemy"}
 # Slow to import, and of no use to a sidecar that starts in 0.3 s.
 MODELS = {"openai", "pydantic"}
@@ -52,6 +53,7 @@ def packages_of_rooms(*rooms: str) -> set[str]:
             ("serve",), COMMAND_LINE - {"click"} | SQL, id="HTTP face"
         ),  # uvicorn has click
         pytest.param(("release",), WEB, id="writers"),
+        pytest.param(("rollout",), WEB | COMMAND_LINE | SQL | SDK | {"numpy"}, id="verdict"),
         pytest.param(("cli",), WEB, id="command line"),
         pytest.param(("testing",), WEB | COMMAND_LINE | SQL, id="fakes"),
     ],

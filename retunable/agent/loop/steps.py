@@ -290,7 +290,7 @@ class Steps:
             conversation_id=begun.conversation_id,
             attributes=begun.attributes,
             now=time.time(),
-        )
+        ).effective
         return choose(
             begun.pin,
             previous=await self._pinned(reference, fresh),

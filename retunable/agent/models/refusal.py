@@ -23,8 +23,11 @@ def explain_refusal(refused: ProviderRefused, effective: Effective, snapshot: Sn
 
 
 def _origin(field: str, effective: Effective, snapshot: Snapshot) -> str:
-    if effective.checksum != snapshot.checksum:
+    if effective.revision != snapshot.revision and effective.checksum != snapshot.checksum:
         return f"revision {effective.revision}, which this run is pinned to"
+    if effective.checksum != snapshot.checksum and field not in effective.override_keys:
+        flags = f" and flags {', '.join(effective.flags)}" if effective.flags else ""
+        return f"the {effective.variant} version {effective.version}{flags}"
     provenance = snapshot.provenance.get(field)
     if provenance is None or provenance.layer == "default":
         return "the code default"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import tool
 from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
+from retunable.config.checksum import checksum
 from retunable.config.constraints import Constraints
 from retunable.config.declaration import declare
 from retunable.config.envelope import Variant
@@ -511,3 +513,56 @@ async def test_a_revoked_version_is_left_at_the_next_model_call() -> None:
     standing = await replica.conversations.read("c")
     assert standing.pinned is not None
     assert standing.pinned["checksum"] == run.steps[1].record.effective_checksum
+
+
+def released(generation: int, **parts: Any) -> Snapshot:
+    """A release whose canary is for everybody, with a flag that is on."""
+
+    def variant(number: int, role: str) -> dict[str, Any]:
+        values = {"role": role, "model": "m", "provider": "mine", "tools": ("double",)}
+        config = AgentConfig().with_values(values).to_json()
+        return {"version": number, "checksum": checksum(config), "config": config}
+
+    rollout = {"id": "r", "salt": "s", "stages": [100], "stage": 0, "control_percent": None}
+    envelope = {
+        "retunable": 1,
+        "agent": "helper",
+        "environment": "default",
+        "generation": generation,
+        "stable": variant(1, "Stable"),
+        "canary": variant(2, "Canary"),
+        "rollout": rollout,
+        "flags": [{"name": "warm", "percent": 100, "set": {"temperature": 1}}],
+    }
+    return snapshot_of(generation, helper=json.dumps(envelope | parts))
+
+
+async def test_a_run_on_the_canary_records_variant_version_and_flags() -> None:
+    replica = Replica(ANSWER)
+    replica.live.now = released(1)
+    record = (await replica.run(conversation_id="c")).steps[0].record
+
+    assert (record.variant, record.version, record.flags) == ("canary", 2, ("warm",))
+    assert replica.provider.requests[0].temperature == 1
+
+
+async def test_a_conversation_pinned_to_a_canary_goes_on_with_stable_once_that_is_revoked() -> None:
+    replica = Replica(ASK, ASK, ANSWER)
+    canary = released(1).canary
+    assert canary is not None
+    replica.live.now = released(1)
+
+    def revoke() -> None:
+        replica.live.now = released(2, canary=None, rollout=None, revoked=[canary.checksum])
+
+    run = await replica.run(pin="conversation", between=revoke, conversation_id="c")
+    assert [step.record.variant for step in run.steps] == ["canary", "stable", "stable"]
+    assert run.steps[1].record.unpinned == "version 2 was revoked"
+
+
+async def test_a_refusal_on_a_canary_names_its_version_and_flags() -> None:
+    replica = Replica(ProviderRefused("does not know the model 'm' (404)", setting="model"))
+    replica.live.now = released(1)
+    run = await replica.run(conversation_id="c")
+
+    assert "llm_model is 'm' from the canary version 2 and flags warm" in (run.ended.reason or "")

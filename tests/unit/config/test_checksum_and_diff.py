@@ -44,7 +44,7 @@ def test_a_diff_names_fields_in_order_with_both_values() -> None:
 def test_resolve_names_the_version_and_the_overrides_above_it() -> None:
     stable = variant(3)
     snapshot = built(document(envelope(2, stable=stable), agent_role="Key")).snapshot
-    effective = resolve(snapshot, user_id="u1")
+    effective = resolve(snapshot, user_id="u1", now=0).effective
 
     assert (effective.version, effective.generation, effective.variant) == (3, 2, "stable")
     assert effective.version_checksum == stable["checksum"]

@@ -21,6 +21,7 @@ from tests.unit.config.worlds import (
     version_config,
 )
 
+OUT_OF_BOUNDS = {"name": "fast", "set": {"max_iterations": 501}}
 REFUSED: list[tuple[str, Any, str, str]] = [
     ("bad JSON", "{", "not_json", "not JSON"),
     ("a list", [], "shape", "JSON object, got list"),
@@ -73,6 +74,8 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ),
     ("revoked is no list", envelope(revoked="all"), "shape", "revoked"),
     ("a rollout without salt", envelope(rollout={"id": "r"}), "shape", "rollout lacks salt"),
+    ("a flag of another shape", envelope(flags=[{"name": "a", "on": 1}]), "unknown_field", "'on'"),
+    ("a flag out of bounds", envelope(flags=[OUT_OF_BOUNDS]), "constraint", "flag fast: max_it"),
     ("reset that is not true", tombstone(reset=1), "shape", "reset must be true"),
     ("a foreign tombstone", tombstone(agent="other"), "other_agent", "'other'"),
 ]
@@ -136,15 +139,14 @@ def test_an_envelope_runs_its_stable_version() -> None:
     assert snapshot.document == "envelope"
 
 
-def test_parts_that_are_not_honoured_yet_are_named() -> None:
+def test_parts_without_effect_are_named() -> None:
     rollout = {"id": "r", "salt": "s", "stages": [1, 5], "stage": 0, "control_percent": 1}
-    flags = [{"name": "beta"}]
-    whole = envelope(canary=variant(2), rollout=rollout, flags=flags, signature="x")
 
-    snapshot = built(document(whole)).snapshot
+    alone = built(document(envelope(rollout=rollout, signature="x"))).snapshot
+    together = built(document(envelope(rollout=rollout, canary=variant(2)))).snapshot
 
-    assert snapshot.not_honoured == ("canary", "rollout", "flags", "signature")
-    assert snapshot.version == 1
+    assert alone.not_honoured == ("rollout", "signature")
+    assert together.not_honoured == ()
 
 
 def test_a_lower_generation_never_replaces_a_higher_one() -> None:

@@ -1,0 +1,154 @@
+"""Who is in the comparison, and when what happened to a user is decided.
+
+A user is enrolled at the first run in its cohort. Bad is what was bad in any run started within
+the window after it, decided once, when the last of these runs has had its time to end: a run
+without an end is an error. What arrives later, or again, changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from retunable.config.stages import Cohort, Place
+from retunable.rollout.events import Event, Exposure, Outcome, Rating
+from retunable.rollout.metrics import NOTHING_BAD, OF_FIRST_RUN, Limits, Metric
+from retunable.rollout.tally import Tally
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of an enrolled user; ``bad`` is None until it has ended."""
+
+    id: str
+    started_at: float
+    bad: frozenset[Metric] | None = None
+    disliked: bool = False
+
+
+@dataclass(slots=True)
+class User:
+    """An enrolled user who is not decided yet."""
+
+    place: Place
+    enrolled_at: float
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def runs_within(self, seconds: float) -> list[Run]:
+        """Return the runs started within some seconds of the enrolment, in order."""
+        within = [run for run in self.runs.values() if run.started_at <= self.enrolled_at + seconds]
+        return sorted(within, key=lambda run: (run.started_at, run.id))
+
+
+@dataclass(slots=True)
+class Uncounted:
+    """Runs that are reported and not tested, by why."""
+
+    anonymous: int = 0
+    outside: int = 0
+    pinned: int = 0
+    enrolled_before_restart: int = 0
+
+
+class Enrolment:
+    """Follows the users of one rollout; counts them in ``tally``."""
+
+    def __init__(
+        self,
+        cohorts: Sequence[Cohort],
+        *,
+        window_seconds: float,
+        run_timeout_seconds: float,
+        limits: Limits | None = None,
+    ) -> None:
+        self.tally = Tally(cohorts)
+        self.uncounted = Uncounted()
+        self._cohorts = cohorts
+        self._window_seconds = window_seconds
+        self._run_timeout_seconds = run_timeout_seconds
+        self._limits = limits or Limits()
+        self._users: dict[str, User] = {}
+        self._due: list[tuple[float, str]] = []
+        self._decided: set[str] = set()
+        self._earlier: set[str] = set()
+        self._left_out: set[str] = set()
+
+    def see(self, event: Event) -> None:
+        """Take an event, in whatever order and however often it comes."""
+        match event:
+            case Exposure():
+                self._run_of(event)
+            case Outcome(exposure=exposure):
+                run = self._run_of(exposure)
+                if run is not None and run.bad is None:
+                    run.bad = event.bad(self._limits)
+            case Rating(exposure=exposure, liked=liked):
+                run = self._run_of(exposure)
+                if run is not None and not liked:
+                    run.disliked = True
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def mature(self, now: float) -> None:
+        """Decide the users whose time has come, in the order of their enrolment."""
+        latest = now - self._window_seconds - self._run_timeout_seconds
+        while self._due and self._due[0][0] <= latest:
+            enrolled_at, name = heapq.heappop(self._due)
+            user = self._users.get(name)
+            if user is None or user.enrolled_at != enrolled_at:
+                continue  # an earlier run became known: the user stands further ahead as well
+            del self._users[name]
+            self._decided.add(name)
+            self._decide(user)
+
+    def restart(self) -> None:
+        """Discard the evidence; whoever is enrolled already is not enrolled again."""
+        self._earlier |= self._decided | self._users.keys()
+        self._users, self._due, self._decided = {}, [], set()
+        self.tally = Tally(self._cohorts)
+
+    def _run_of(self, exposure: Exposure) -> Run | None:
+        """Return the run of an event; None where the event has no effect."""
+        name, place = exposure.user, exposure.place
+        if name is None or place is None or exposure.pinned_before or name in self._earlier:
+            self._leave_out(exposure)
+            return None
+        if name in self._decided:
+            return None
+        user = self._users.get(name)
+        if user is None:
+            user = self._users[name] = User(place, exposure.started_at)
+            heapq.heappush(self._due, (exposure.started_at, name))
+            self.tally.enrol(place)
+        elif exposure.started_at < user.enrolled_at:
+            user.enrolled_at = exposure.started_at
+            heapq.heappush(self._due, (exposure.started_at, name))
+        return user.runs.setdefault(exposure.run, Run(exposure.run, exposure.started_at))
+
+    def _leave_out(self, exposure: Exposure) -> None:
+        if exposure.run in self._left_out:
+            return
+        self._left_out.add(exposure.run)
+        if exposure.user is None:
+            self.uncounted.anonymous += 1
+        elif exposure.place is None:
+            self.uncounted.outside += 1
+        elif exposure.pinned_before:
+            self.uncounted.pinned += 1
+        else:
+            self.uncounted.enrolled_before_restart += 1
+
+    def _decide(self, user: User) -> None:
+        runs = user.runs_within(self._window_seconds)
+        bad = NOTHING_BAD.union(*(_bad_in(run, first=run is runs[0]) for run in runs))
+        self.tally.decide(user.place, bad or NOTHING_BAD, missing=any(r.bad is None for r in runs))
+
+
+def _bad_in(run: Run, *, first: bool) -> frozenset[Metric]:
+    # A run that never ended is an error; its user has waited longer than any limit, too.
+    bad = frozenset({Metric.ERROR, Metric.SLOW}) if run.bad is None else run.bad
+    if run.disliked:
+        bad |= {Metric.DISLIKED}
+    return bad if first else bad - OF_FIRST_RUN

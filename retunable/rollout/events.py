@@ -1,0 +1,62 @@
+"""What the data plane tells of a run: that it started, how it ended, how it was liked.
+
+Each is told at least once and in any order. An outcome repeats the exposure of its run, so that
+an exposure that was lost on the way costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retunable.config.stages import Place
+from retunable.rollout.metrics import Limits, Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """A run started. ``user`` is a keyed hash, None for a caller without a user id.
+
+    ``place`` is where the envelope that the run began on put its user. ``pinned_before`` says
+    that its conversation was pinned to a config before the user's cohort was opened. Times are
+    in seconds since the epoch.
+    """
+
+    run: str
+    user: str | None
+    place: Place | None
+    started_at: float
+    pinned_before: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run ended."""
+
+    exposure: Exposure
+    failed: bool = False
+    guardrail_failures: int = 0
+    limit_hit: bool = False
+    latency_seconds: float = 0.0
+    cost: float = 0.0
+
+    def bad(self, limits: Limits) -> frozenset[Metric]:
+        """Return what is bad about this run by itself."""
+        answers = {
+            Metric.ERROR: self.failed,
+            Metric.GUARDRAIL: self.guardrail_failures > 0,
+            Metric.LIMIT: self.limit_hit,
+            Metric.SLOW: self.latency_seconds > limits.slow_above_seconds,
+            Metric.COSTLY: self.cost > limits.costly_above,
+        }
+        return frozenset(metric for metric, bad in answers.items() if bad)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """Somebody rated a run's answer."""
+
+    exposure: Exposure
+    liked: bool
+
+
+Event = Exposure | Outcome | Rating
