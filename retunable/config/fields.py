@@ -14,6 +14,8 @@ from retunable.config.jsontext import JsonTextError, parse_json
 
 Kind = Literal["text", "texts", "integer", "number", "names", "object"]
 
+# What JSON calls whitespace: float() takes less than strip() removes, and raises on "0\x1f".
+_BLANKS = " \t\r\n"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(
     r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?"
@@ -118,15 +120,17 @@ def _texts(text: str) -> object:
 
 
 def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text.strip()):
+    digits = text.strip(_BLANKS)
+    if not _INTEGER.fullmatch(digits):
         raise FieldTextError(f"must be an integer, got {_shown(text)}")
-    return int(text)
+    return int(digits)
 
 
 def _number(text: str) -> float:
-    if not _NUMBER.fullmatch(text.strip()):
+    digits = text.strip(_BLANKS)
+    if not _NUMBER.fullmatch(digits):
         raise FieldTextError(f"must be a number, got {_shown(text)}")
-    return float(text)
+    return float(digits)
 
 
 def _json_of(text: str, expected: type, wanted: str) -> object:

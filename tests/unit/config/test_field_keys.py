@@ -44,6 +44,8 @@ INVALID = [
     ("max_iterations", "1" * 5000, "invalid_value", "must be an integer"),
     ("llm_temperature", "NaN", "invalid_value", "must be a number"),
     ("llm_temperature", "inf", "invalid_value", "must be a number"),
+    ("llm_temperature", "0\x1f", "invalid_value", "must be a number"),
+    ("max_iterations", "5\x1f", "invalid_value", "must be an integer"),
     ("llm_temperature", "2.1", "invalid_value", "less than or equal to 2"),
     ("llm_max_tokens", "4001", "constraint", "at most 4000"),
     ("llm_provider", "nobody", "constraint", "'nobody' is not a provider"),
