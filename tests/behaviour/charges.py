@@ -64,11 +64,12 @@ class WorkingModel:
         return f"after {self._tools} calls"
 
 
-def of_tools(agent: AgentProcess) -> list[Charge]:
-    """Return every tool call that really ran in an agent's folder."""
+def of_tools(agent: AgentProcess, run: str | None = None) -> list[Charge]:
+    """Return every tool call that really ran in an agent's folder, of one run or of all."""
     file = agent.folder / CALLS
     lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-    return [_tool_charge(json.loads(line)) for line in lines if line.endswith("\n")]
+    paid = [_tool_charge(json.loads(line)) for line in lines if line.endswith("\n")]
+    return [charge for charge in paid if run in (None, charge.item.run)]
 
 
 def recorded(explanation: Json) -> dict[Item, float]:

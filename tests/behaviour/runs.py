@@ -66,8 +66,9 @@ def explained(agent: AgentProcess, run_id: str) -> Json:
 
 
 def results(agent: AgentProcess, run_id: str) -> list[str]:
-    """Return the results of tool calls that are recorded now."""
-    calls = [call for step in explained(agent, run_id)["steps"] for call in step["calls"]]
+    """Return the results of tool calls that are recorded now; none where that is not told."""
+    told = agent.http.get(f"{_path(run_id)}/explain", timeout=10).json()
+    calls = [call for step in told.get("steps", ()) for call in step["calls"]]
     return [call["result"] for call in calls if call["result"] is not None]
 
 

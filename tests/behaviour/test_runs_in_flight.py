@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from retunable.testing import answer, tool_calls
-from tests.behaviour.agent_settings import DEFAULTS, DOCUMENT_KEY, AgentSettings
+from tests.behaviour.agent_settings import DOCUMENT_KEY, AgentSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,17 +52,6 @@ def test_a_limit_raised_in_flight_does_not_touch_a_run_pinned_to_its_turn(lab: L
         lab, pin="turn", limit=2, batch={"max_iterations": 30}, changed_at=1
     )
     assert (run["stop_reason"], len(run["steps"])) == ("max_iterations", 2)
-
-
-@pytest.mark.parametrize("pin", ["turn", "call"])
-def test_role_and_model_change_under_a_run(lab: Lab, pin: Literal["turn", "call"]) -> None:
-    batch = {"role": "a critic", "model": "another-model"}
-    run = _run_changed_in_flight(lab, pin=pin, limit=30, batch=batch)
-    assert (run["text"], len(run["steps"])) == (ANSWER, STEPS)
-    told = [(DEFAULTS["role"] in r.system_prompt, r.body["model"]) for r in lab.model.requests]
-    before, after = (True, DEFAULTS["model"]), (False, "another-model")
-    late = after if pin == "call" else before
-    assert told == [before] * CHANGED_AT + [late] * (STEPS - CHANGED_AT)
 
 
 def test_a_run_goes_on_when_the_configuration_store_is_lost_below_it(own_lab: Lab) -> None:
