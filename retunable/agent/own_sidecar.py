@@ -27,12 +27,19 @@ _log = logging.getLogger("retunable")
 RESOURCES: Final = Path("resources")
 
 
+class User:
+    """Somebody who needs a sidecar; ``gone`` before it ever joined, where its start was given up."""
+
+    def __init__(self) -> None:
+        self.gone = False
+
+
 class OwnSidecar:
     """The embedded sidecar of one process, as long as somebody uses it."""
 
     def __init__(self) -> None:
         self.kept: KeptSidecar | None = None
-        self._users: set[object] = set()
+        self._users: set[User] = set()
         self._changing = threading.Lock()
         self._told = ExitStack()
 
@@ -46,22 +53,23 @@ class OwnSidecar:
         """Why it does not run now, though it should."""
         return self.kept.away if self.kept is not None else None
 
-    def join(self, user: object, *, app_id: str) -> None:
+    def join(self, user: User, *, app_id: str) -> None:
         """Start it for its first user, unless the environment names another sidecar.
 
         Raises:
             Unavailable: it did not come up.
         """
         with self._changing:
+            if user.gone or (self.kept is None and sidecar_is_named()):
+                return
             if self.kept is None:
-                if sidecar_is_named():
-                    return
                 self._start(app_id)
             self._users.add(user)
 
-    def leave(self, user: object) -> None:
+    def leave(self, user: User) -> None:
         """End it with its last user; whoever never joined may leave too."""
         with self._changing:
+            user.gone = True
             self._users.discard(user)
             if self.kept is not None and not self._users:
                 kept, self.kept = self.kept, None
@@ -69,7 +77,8 @@ class OwnSidecar:
                 kept.stop()
 
     def _start(self, app_id: str) -> None:
-        resources = RESOURCES if RESOURCES.is_dir() else None
+        # In full, for the program may change its folder before a child is started again.
+        resources = RESOURCES.resolve() if RESOURCES.is_dir() else None
         kept = KeptSidecar(
             SidecarSettings(
                 app_id=os.environ.get("DAPR_APP_ID") or os.environ.get("APP_ID") or app_id,
@@ -112,14 +121,14 @@ async def a_sidecar(*, app_id: str) -> AsyncIterator[None]:
     Raises:
         Unavailable: the embedded one did not come up.
     """
-    user = object()
+    user = User()
     leave = partial(own_sidecar.leave, user)
     try:
         await run_in_daemon_thread(
             partial(own_sidecar.join, user, app_id=app_id), name="retunable-sidecar-start"
         )
     except asyncio.CancelledError:
-        # The start goes on in its thread; whoever leaves waits for it there.
+        # The start may go on in its thread; whoever leaves waits for it there.
         threading.Thread(target=leave, name="retunable-sidecar-stop", daemon=True).start()
         raise
     try:

@@ -74,13 +74,16 @@ class SidecarChild:
 
 def _spawn(settings: SidecarSettings) -> subprocess.Popen[bytes]:
     told = (*settings.arguments, f"--parent-pid={os.getpid()}", "--log-level=warning")
-    return subprocess.Popen(
-        [sys.executable, "-m", "retunable.sidecar", *told],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        # Ctrl-C in the terminal reaches the parent alone, which ends the child last.
-        start_new_session=True,
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "retunable.sidecar", *told],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # Ctrl-C in the terminal reaches the parent alone, which ends the child last.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _unavailable(settings, f"no process could be started ({error})") from error
 
 
 def _end_of(process: subprocess.Popen[bytes], *, within_seconds: float) -> int:
@@ -116,6 +119,10 @@ def _not_ready(
         reason = f"it was not ready within {ready_seconds:g} s"
     else:
         reason = f"it ended with {code}; its log says why"
+    return _unavailable(settings, reason)
+
+
+def _unavailable(settings: SidecarSettings, reason: str) -> Unavailable:
     return Unavailable(
         f"the embedded sidecar of {settings.app_id!r} did not start: {reason}", part="sidecar"
     )

@@ -29,7 +29,7 @@ from retunable.sidecar.lock import AppLock, Holder
 from retunable.sidecar.resources import Resources, read_resources
 from retunable.sidecar.settings import SidecarSettings
 from retunable.sidecar.topics import Topics
-from retunable.sidecar.workflow import tables
+from retunable.sidecar.workflow import schema
 from retunable.sidecar.workflow.service import WorkflowService
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ class _Stores:
     """The three files of one sidecar, closed in the order opposite to their opening."""
 
     def __init__(self, files: DataFiles, stack: AsyncExitStack) -> None:
-        self.state = Database.open(files.state, [state.SCHEMA, tables.SCHEMA])
+        self.state = Database.open(files.state, [state.SCHEMA, schema.SCHEMA])
         stack.callback(self.state.close)
         self.configuration = Database.open(
             files.configuration, [configuration.SCHEMA], replaceable=True

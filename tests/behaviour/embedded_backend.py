@@ -21,19 +21,14 @@ MAX_REPLY_BYTES = 4 * 1024 * 1024
 
 
 class EmbeddedBackend(Backend):
-    """No server, no connection and no rights: what can fail is the sidecar, and the file's triggers."""
+    """No server, no listener and no component file: what is left to fail is the sidecar itself."""
 
     name = "embedded"
     store_kind = "sqlite"
     faults: ClassVar[frozenset[Fault]] = frozenset(
-        {
-            Fault.NOTIFICATIONS_OFF,
-            Fault.SIDECAR_KILLED,
-            Fault.SIDECAR_TERMINATED,
-            Fault.SIDECAR_PAUSED,
-        }
+        {Fault.SIDECAR_KILLED, Fault.SIDECAR_TERMINATED, Fault.SIDECAR_PAUSED}
     )
-    deaf_for_good: ClassVar[frozenset[Fault]] = frozenset({Fault.NOTIFICATIONS_OFF})
+    deaf_for_good: ClassVar[frozenset[Fault]] = frozenset()
     exact_field_keys = True
 
     def __init__(self, stack: EmbeddedStack) -> None:
@@ -92,7 +87,7 @@ class EmbeddedBackend(Backend):
     @contextmanager
     def suffering(self, fault: Fault) -> Iterator[None]:
         if fault is Fault.NOTIFICATIONS_OFF:
-            # They count the versions, by which the sidecar knows what changed.
+            # The nearest that there is, and no fault: changes are found by their values too.
             for trigger in TRIGGERS:
                 self._execute(f"DROP TRIGGER {trigger}")
             yield

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.behaviour.backend import Fault
 from tests.behaviour.conftest import BACKENDS
 
-ANYWHERE = {
+ANYWHERE = {Fault.SIDECAR_KILLED, Fault.SIDECAR_TERMINATED, Fault.SIDECAR_PAUSED}
+BEHIND_DAPRD = ANYWHERE | {
+    Fault.STORE_KILLED,
+    Fault.LISTENER_BROKEN,
     Fault.NOTIFICATIONS_OFF,
-    Fault.SIDECAR_KILLED,
-    Fault.SIDECAR_TERMINATED,
-    Fault.SIDECAR_PAUSED,
+    Fault.COMPONENT_EDITED,
 }
-BEHIND_DAPRD = ANYWHERE | {Fault.STORE_KILLED, Fault.LISTENER_BROKEN, Fault.COMPONENT_EDITED}
 EXPECTED = {
     "embedded": ANYWHERE,
     "redis": BEHIND_DAPRD

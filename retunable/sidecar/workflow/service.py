@@ -49,7 +49,7 @@ Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
 class WorkflowService:
     """Serves the workers and clients of one app; the methods in capitals are Dapr's RPCs.
 
-    ``database`` is open with ``tables.SCHEMA``.
+    ``database`` is open with ``schema.SCHEMA``.
     """
 
     def __init__(self, *, database: Database, app_id: str, **settings: Any) -> None:

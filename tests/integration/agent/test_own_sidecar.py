@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from retunable import ConfigSubscription, DurableAgent
-from retunable.agent.own_sidecar import a_sidecar, own_sidecar
+from retunable.agent.own_sidecar import User, a_sidecar, own_sidecar
 from retunable.errors import Unavailable
 from retunable.sidecar.environment import NAMING
 from retunable.sidecar.lock import AppLock
@@ -86,6 +86,13 @@ async def test_a_start_that_is_given_up_leaves_none_behind() -> None:
     async with asyncio.timeout(20), a_sidecar(app_id="demo"):
         assert len(sidecars()) == 1
     assert sidecars() == []
+
+
+def test_whoever_left_before_joining_keeps_nothing_running() -> None:
+    user = User()
+    own_sidecar.leave(user)
+    own_sidecar.join(user, app_id="demo")
+    assert own_sidecar.kept is None
 
 
 async def test_an_agent_whose_sidecar_does_not_come_up_is_not_started(tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ async def write_in_another_process(path: Path, text: str) -> None:
     assert await asyncio.wait_for(python.wait(), 30) == 0
 
 
+def delete(path: Path) -> None:
+    path.unlink()
+
+
 def texts(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT text FROM notes ORDER BY text")]
 
@@ -137,7 +141,7 @@ async def test_a_full_disk_takes_nothing_and_room_lets_it_go_on(database: Databa
 async def test_a_replaceable_file_is_begun_anew(path: Path) -> None:
     database = Database.open(path, [NOTES], replaceable=True)
     await database.write(note("old"))
-    path.unlink()
+    delete(path)
     assert await database.read(texts) == []
     await database.write(note("new"))
     assert await database.read(texts) == ["new"]
@@ -147,7 +151,7 @@ async def test_a_replaceable_file_is_begun_anew(path: Path) -> None:
 async def test_a_file_in_use_that_was_replaced_is_said_to_be_broken(
     database: Database, path: Path
 ) -> None:
-    path.unlink()
+    delete(path)
     connect(path, [NOTES]).close()
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable, match="restart the sidecar") as refused:

@@ -20,7 +20,7 @@ from google.protobuf import empty_pb2, timestamp_pb2
 
 from retunable.sidecar.api.grpc_server import bind, make_grpc_server
 from retunable.sidecar.database import Database
-from retunable.sidecar.workflow import tables
+from retunable.sidecar.workflow import schema
 from retunable.sidecar.workflow.service import WorkflowService
 
 SECONDS = 30
@@ -65,7 +65,7 @@ class Worker:
 
 @asynccontextmanager
 async def serving(path: Path, **settings: Any) -> AsyncIterator[tuple[WorkflowService, Any]]:
-    database = Database.open(path, [tables.SCHEMA])
+    database = Database.open(path, [schema.SCHEMA])
     service = WorkflowService(database=database, app_id="app", **settings)
     server = make_grpc_server(api_token=None)
     service.add_to(server)

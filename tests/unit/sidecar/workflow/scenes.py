@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from retunable.sidecar.workflow import events, operations, tables, turns
+from retunable.sidecar.workflow import events, operations, schema, tables, turns
 from retunable.sidecar.workflow.changes import Changes, Refusal, Task
 from retunable.sidecar.workflow.instance import Instance, Status, TaskToken, TurnToken
 from retunable.sidecar.workflow.protos import pb
@@ -20,7 +20,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for migration in tables.SCHEMA.migrations:
+        for migration in schema.SCHEMA.migrations:
             self.connection.executescript(migration)
         self.now = 1_000 * SECOND
 

@@ -14,6 +14,7 @@ from retunable.sidecar.workflow.dispatch import Dispatcher
 from retunable.sidecar.workflow.instance import TaskToken, TurnToken
 from retunable.sidecar.workflow.protos import pb
 from retunable.sidecar.workflow.streams import MOST_TASKS, WorkStream
+from retunable.sidecar.workflow.turns import load_turn
 from tests.unit.sidecar.workflow.scenes import Scene, call, complete
 
 NO_GRACE = 0.0
@@ -148,6 +149,36 @@ async def test_another_worker_gets_the_whole_history() -> None:
         again = (await given(second)).workflowRequest
         assert not again.HasField("cachedHistory")
         assert len(again.pastEvents) == 5
+
+
+async def test_a_turn_that_was_loaded_for_a_worker_that_is_gone_is_loaded_again() -> None:
+    scene = Scene()
+    async with dispatching(scene) as dispatcher:
+        first = dispatcher.open(keeps_histories=True)
+        await _two_turns(scene, dispatcher, first)
+        token = turn_token(await given(first))
+        answered = scene.answer_to(token)
+        raised = scene.raise_event("w")
+        assert isinstance(raised, Changes)
+        loaded = load_turn(scene.connection, token.key, known=first.known[token.key])
+        dispatcher.close(first)
+        second = dispatcher.open(keeps_histories=True)
+        dispatcher.turn_taken(token, answered, {})
+        dispatcher.absorb(raised, {token.key: loaded})
+        turn = (await given(second)).workflowRequest
+        assert not turn.HasField("cachedHistory")
+        assert len(turn.pastEvents) == scene.instance("w").length
+
+
+async def test_nothing_is_remembered_of_an_instance_that_ended() -> None:
+    scene = Scene()
+    async with dispatching(scene) as dispatcher:
+        stream = dispatcher.open(keeps_histories=True)
+        dispatcher.absorb(started(scene), {})
+        token = turn_token(await given(stream))
+        assert token.key in stream.known
+        dispatcher.turn_taken(token, scene.answer_to(token, complete()), {})
+        assert stream.known == {}
 
 
 async def test_an_activity_of_a_worker_that_went_away_waits_for_its_result() -> None:
