@@ -115,11 +115,13 @@ def _percentiles(known: Snapshot, callers: Any) -> str:
     taken: list[float] = []
     gc.collect()
     for number in callers:
-        began = time.perf_counter_ns()
+        began = time.thread_time_ns()  # without what else the machine does
         resolve(known, user_id=f"u{number}", attributes=ATTRIBUTES, now=1.8e9, list_key=KEY)
-        taken.append((time.perf_counter_ns() - began) / 1000)
+        taken.append((time.thread_time_ns() - began) / 1000)
     taken.sort()
-    return f"p50 {taken[len(taken) // 2]:.1f} µs, p99 {taken[len(taken) * 99 // 100]:.1f} µs"
+    return (
+        f"CPU time p50 {taken[len(taken) // 2]:.1f} µs, p99 {taken[len(taken) * 99 // 100]:.1f} µs"
+    )
 
 
 def _followed() -> float:
