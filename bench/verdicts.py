@@ -55,7 +55,7 @@ def main() -> None:
     )
     for name, measured, callers in (
         ("a user never seen, 20 flags", known, range(CALLERS)),
-        ("a user seen before", known, [n % 1000 for n in range(CALLERS)]),
+        ("a user seen before", known, [CALLERS - 1 - n % 1000 for n in range(CALLERS)]),
         ("a user never seen, every flag with list, rule and percent", heavy, range(CALLERS)),
     ):
         print(f"resolve, {name}: {_percentiles(measured, callers)}")
@@ -115,11 +115,12 @@ def _percentiles(known: Snapshot, callers: Any) -> str:
     taken: list[float] = []
     gc.collect()
     for number in callers:
-        began = time.perf_counter_ns()
+        began = time.thread_time_ns()  # without what else the machine does
         resolve(known, user_id=f"u{number}", attributes=ATTRIBUTES, now=1.8e9, list_key=KEY)
-        taken.append((time.perf_counter_ns() - began) / 1000)
+        taken.append((time.thread_time_ns() - began) / 1000)
     taken.sort()
-    return f"p50 {taken[len(taken) // 2]:.1f} µs, p99 {taken[len(taken) * 99 // 100]:.1f} µs"
+    p1, p50, p99 = (taken[len(taken) * part // 100] for part in (1, 50, 99))
+    return f"CPU time p1 {p1:.1f}, p50 {p50:.1f}, p99 {p99:.1f} µs"
 
 
 def _followed() -> float:

@@ -187,14 +187,14 @@ def _expiry(part: str, value: object) -> float:
 
 
 def _change(part: str, flag: Mapping[str, Any]) -> Change:
-    values = checked_fields(an_object(f"{part}: set", flag.get("set") or {}))
+    values = checked_fields(an_object(f"{part}: set", flag.get("set", {})))
     if own := values.keys() & {"tools", "guardrails"}:
         name = min(own)
         wrong(part, f"has {name} in its set; write which are on and off in its part {name!r}")
-    tools = an_object(f"{part}: tools", flag.get("tools") or {})
+    tools = an_object(f"{part}: tools", flag.get("tools", {}))
     for name, on in tools.items():
         a_bool(f"{part}: tools.{name[:60]}", on)
-    guardrails = an_object(f"{part}: guardrails", flag.get("guardrails") or {})
+    guardrails = an_object(f"{part}: guardrails", flag.get("guardrails", {}))
     for name, settings in guardrails.items():
         if settings is not None:
             an_object(f"{part}: guardrails.{name[:60]}", settings)

@@ -95,11 +95,9 @@ class Enrolment:
         """Decide the users whose time has come, in the order of their enrolment."""
         latest = now - self._window_seconds - self._run_timeout_seconds
         while self._due and self._due[0][0] <= latest:
-            enrolled_at, name = heapq.heappop(self._due)
-            user = self._users.get(name)
-            if user is None or user.enrolled_at != enrolled_at:
-                continue  # an earlier run became known: the user stands further ahead as well
-            del self._users[name]
+            user = self._users.pop(name := heapq.heappop(self._due)[1], None)
+            if user is None:
+                continue  # an earlier run became known: the user stood further ahead as well
             self._decided.add(name)
             self._decide(user)
 

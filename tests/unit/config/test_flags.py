@@ -147,6 +147,7 @@ def test_a_flag_sets_fields() -> None:
         ({"expires_at": "tomorrow"}, "shape", "2027-01-31"),
         ({"expires_at": "2027-01-31T00:00:00"}, "shape", "2027-01-31"),
         ({"enabled": "yes"}, "shape", "true or false"),
+        ({"set": False}, "shape", "must be an object"),
         ({"set": {"tools": ["search"]}}, "shape", "its part 'tools'"),
         ({"set": {"temprature": 1}}, "unknown_field", "temperature"),
         ({"set": {"temperature": 3}}, "invalid_value", "temperature"),
