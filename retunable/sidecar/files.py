@@ -1,6 +1,7 @@
 """Where the embedded sidecar's data lies, and who may read it: the owner alone.
 
-What is in the files is decided by the modules that open them.
+The folder holds what agents keep there too (``agents``, ``last-good``), so what belongs to one app
+lies under ``apps``: no app id can then mean a folder of somebody else. What is in the files is decided by the modules that open them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ DEFAULT_DATA_DIR: Final = Path(".retunable")
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
-# A folder of its own under the data dir, so nothing that leads out of it or hides there.
+# A folder of its own under `apps`, so nothing that leads out of it or hides there.
 _APP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -45,11 +46,15 @@ class DataFiles:
 
     @property
     def state(self) -> Path:
-        return self.folder / self.app_id / "state.db"
+        return self._own / "state.db"
 
     @property
     def lock(self) -> Path:
-        return self.folder / self.app_id / "lock"
+        return self._own / "lock"
+
+    @property
+    def _own(self) -> Path:
+        return self.folder / "apps" / self.app_id
 
 
 def configuration_file(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from retunable.errors import SidecarRuns
-from retunable.sidecar.files import open_private_file
+from retunable.sidecar.files import DataFiles, open_private_file
 
 _LONGEST_BYTES: Final = 4096
 
@@ -30,25 +30,24 @@ class Holder:
 class AppLock:
     """The right to be the sidecar of one app id."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
-    def take(cls, path: Path, *, app_id: str) -> Self:
+    def take(cls, files: DataFiles) -> Self:
         """Take the lock of an app id at once.
 
         Raises:
             SidecarRuns: another process holds it.
             DataUnusable: the lock file cannot be written.
         """
-        descriptor = open_private_file(path)
+        descriptor = open_private_file(files.lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise _refused(app_id, path) from error
-        lock = cls(path, descriptor)
+            raise _refused(files) from error
+        lock = cls(descriptor)
         lock.say(Holder(pid=os.getpid()))
         return lock
 
@@ -74,6 +73,6 @@ def read_holder(path: Path) -> Holder | None:
         return None
 
 
-def _refused(app_id: str, path: Path) -> SidecarRuns:
-    holder = read_holder(path) or Holder(pid=0)
-    return SidecarRuns(app_id, folder=path.parent.parent, **asdict(holder))
+def _refused(files: DataFiles) -> SidecarRuns:
+    holder = read_holder(files.lock) or Holder(pid=0)
+    return SidecarRuns(files.app_id, folder=files.folder, **asdict(holder))

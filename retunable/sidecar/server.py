@@ -95,7 +95,7 @@ class EmbeddedSidecar:
         app_id = self.settings.app_id
         files = DataFiles(self.settings.data_dir.resolve(), app_id)
         resources = read_resources(self.settings.resources_path, app_id=app_id)
-        lock = AppLock.take(files.lock, app_id=app_id)
+        lock = AppLock.take(files)
         stack.callback(lock.release)
         stores = _Stores(files, stack)
         faces = _Faces(stores, resources, app_id=app_id, stop=self.ask_to_stop)

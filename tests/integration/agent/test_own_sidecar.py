@@ -13,6 +13,7 @@ from retunable import ConfigSubscription, DurableAgent
 from retunable.agent.own_sidecar import User, a_sidecar, own_sidecar
 from retunable.errors import Unavailable
 from retunable.sidecar.environment import NAMING
+from retunable.sidecar.files import DataFiles
 from retunable.sidecar.lock import AppLock
 
 pytestmark = pytest.mark.embedded
@@ -96,7 +97,7 @@ def test_whoever_left_before_joining_keeps_nothing_running() -> None:
 
 
 async def test_an_agent_whose_sidecar_does_not_come_up_is_not_started(tmp_path: Path) -> None:
-    lock = AppLock.take(tmp_path / ".retunable" / "one" / "lock", app_id="one")
+    lock = AppLock.take(DataFiles(tmp_path / ".retunable", "one"))
     refused = agent("one")
     with pytest.raises(Unavailable, match=f"runs already .*pid {os.getpid()}"):
         await refused.start()

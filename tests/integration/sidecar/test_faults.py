@@ -19,7 +19,7 @@ from dapr.proto.runtime.v1 import configuration_pb2, state_pb2
 from retunable.errors import Unavailable
 from retunable.sidecar.child import SidecarChild
 from retunable.sidecar.configuration import ConfigurationFile
-from retunable.sidecar.files import configuration_file
+from retunable.sidecar.files import DataFiles, configuration_file
 from tests.integration.sidecar.conftest import STOP_SECONDS, StartSidecar
 
 pytestmark = pytest.mark.embedded
@@ -55,6 +55,10 @@ async def subscribed(dapr: Any, *keys: str) -> AsyncIterator[Any]:
     call.cancel()
 
 
+def state_file(data_dir: Path) -> Path:
+    return DataFiles(data_dir, "shop").state
+
+
 def delete_configuration(data_dir: Path) -> None:
     for file in data_dir.glob("configuration.db*"):
         file.unlink()
@@ -64,7 +68,7 @@ async def test_while_the_state_is_locked_a_write_waits_and_a_read_does_not(
     dapr: Any, data_dir: Path
 ) -> None:
     await save(dapr, "before")
-    with locked(data_dir / "shop" / "state.db"):
+    with locked(state_file(data_dir)):
         saving = asyncio.ensure_future(save(dapr, "waits"))
         done, _ = await asyncio.wait({saving}, timeout=1.0)
         assert not done
@@ -74,7 +78,7 @@ async def test_while_the_state_is_locked_a_write_waits_and_a_read_does_not(
 
 
 async def test_a_write_that_was_given_up_is_not_done_later(dapr: Any, data_dir: Path) -> None:
-    with locked(data_dir / "shop" / "state.db"):
+    with locked(state_file(data_dir)):
         first = asyncio.ensure_future(save(dapr, "first"))
         await asyncio.wait({first}, timeout=0.5)
         request = state_pb2.SaveStateRequest(
@@ -116,7 +120,7 @@ async def test_a_configuration_file_that_is_deleted_is_begun_anew(
 
 
 async def test_a_state_file_that_is_deleted_is_refused_by_name(dapr: Any, data_dir: Path) -> None:
-    (data_dir / "shop" / "state.db").unlink()
+    state_file(data_dir).unlink()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await save(dapr, "a")
     assert "state.db was deleted or replaced" in (refused.value.details() or "")
@@ -127,7 +131,7 @@ async def test_a_full_disk_is_said_and_with_room_it_goes_on(
     dapr: Any, sidecar: SidecarChild, data_dir: Path
 ) -> None:
     await save(dapr, "before")
-    used = (data_dir / "shop" / "state.db-wal").stat().st_size
+    used = (state_file(data_dir).with_name("state.db-wal")).stat().st_size
     # No file of the sidecar may grow above this: the nearest to a full disk that needs no root.
     resource.prlimit(sidecar.pid, resource.RLIMIT_FSIZE, (used + 100_000, resource.RLIM_INFINITY))
     with pytest.raises(grpc.aio.AioRpcError) as refused:

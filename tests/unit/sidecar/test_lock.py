@@ -21,43 +21,44 @@ def files(tmp_path: Path) -> DataFiles:
 
 
 def test_a_second_one_is_told_which_process_and_ports_serve_the_app_id(files: DataFiles) -> None:
-    lock = AppLock.take(files.lock, app_id="shop")
+    lock = AppLock.take(files)
     lock.say(Holder(pid=os.getpid(), grpc_port=50001, http_port=3500))
     with pytest.raises(SidecarRuns, match=f"'shop'.*pid {os.getpid()}.*50001.*3500") as refused:
-        AppLock.take(files.lock, app_id="shop")
+        AppLock.take(files)
     assert (refused.value.pid, refused.value.grpc_port) == (os.getpid(), 50001)
     lock.release()
 
 
 def test_another_app_id_has_a_lock_of_its_own(files: DataFiles, tmp_path: Path) -> None:
-    first = AppLock.take(files.lock, app_id="shop")
-    second = AppLock.take(DataFiles(tmp_path / "data", "desk").lock, app_id="desk")
+    first = AppLock.take(files)
+    second = AppLock.take(DataFiles(tmp_path / "data", "desk"))
     first.release()
     second.release()
 
 
 def test_a_released_lock_can_be_taken_and_names_nobody(files: DataFiles) -> None:
-    AppLock.take(files.lock, app_id="shop").release()
+    AppLock.take(files).release()
     assert read_holder(files.lock) is None
-    AppLock.take(files.lock, app_id="shop").release()
+    AppLock.take(files).release()
 
 
 def test_a_killed_holder_leaves_the_lock_free(files: DataFiles) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path; "
+        "from retunable.sidecar.files import DataFiles; "
         "from retunable.sidecar.lock import AppLock; "
-        "AppLock.take(Path(sys.argv[1]), app_id='shop'); os.kill(os.getpid(), signal.SIGKILL)"
+        "AppLock.take(DataFiles(Path(sys.argv[1]), 'shop')); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    subprocess.run([sys.executable, "-c", program, str(files.lock)], check=False, timeout=30)
+    subprocess.run([sys.executable, "-c", program, str(files.folder)], check=False, timeout=30)
     left = read_holder(files.lock)
     assert left is not None
-    lock = AppLock.take(files.lock, app_id="shop")
+    lock = AppLock.take(files)
     assert read_holder(files.lock) == Holder(pid=os.getpid())
     lock.release()
 
 
 def test_the_lock_file_is_for_its_owner_alone(files: DataFiles) -> None:
-    lock = AppLock.take(files.lock, app_id="shop")
+    lock = AppLock.take(files)
     assert stat.S_IMODE(files.lock.stat().st_mode) == 0o600
     assert stat.S_IMODE(files.folder.stat().st_mode) == 0o700
     lock.release()

@@ -14,6 +14,7 @@ import pytest
 from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext
 
 from dev.embedded import EmbeddedSidecar
+from retunable.sidecar.files import DataFiles
 from tests.integration.sidecar.workflow import driver
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -54,7 +55,7 @@ class Program:
 
 
 def test_a_file_that_is_locked_for_ten_seconds_is_a_pause(sidecar: EmbeddedSidecar) -> None:
-    path = sidecar.data_dir / sidecar.app_id / "state.db"
+    path = DataFiles(sidecar.data_dir, sidecar.app_id).state
 
     def lock() -> None:
         locked = threading.Event()

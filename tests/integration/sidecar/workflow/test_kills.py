@@ -17,6 +17,7 @@ from dev.embedded import EmbeddedSidecar
 from dev.part import Part
 from dev.processes import Launch, wait_until
 from retunable.sidecar.connection import connect
+from retunable.sidecar.files import DataFiles
 from retunable.sidecar.workflow import events, tables
 from tests.integration.sidecar.workflow import driver, killed_app
 
@@ -125,7 +126,7 @@ def _results(sidecar: EmbeddedSidecar, ids: list[str]) -> dict[str, object]:
 
 def _resolved_twice(sidecar: EmbeddedSidecar) -> list[str]:
     """Return the steps of a history that were resolved more than once."""
-    connection = connect(sidecar.data_dir / sidecar.app_id / "state.db")
+    connection = connect(DataFiles(sidecar.data_dir, sidecar.app_id).state)
     try:
         twice = []
         for key, instance in tables.ids(connection, after=0, limit=WORKFLOWS + 1):
