@@ -83,7 +83,7 @@ def _spawn(settings: SidecarSettings) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise _unavailable(settings, f"no process could be started ({error})") from error
+        raise not_started(settings, f"no process could be started ({error})") from error
 
 
 def _end_of(process: subprocess.Popen[bytes], *, within_seconds: float) -> int:
@@ -119,10 +119,11 @@ def _not_ready(
         reason = f"it was not ready within {ready_seconds:g} s"
     else:
         reason = f"it ended with {code}; its log says why"
-    return _unavailable(settings, reason)
+    return not_started(settings, reason)
 
 
-def _unavailable(settings: SidecarSettings, reason: str) -> Unavailable:
+def not_started(settings: SidecarSettings, reason: str) -> Unavailable:
+    """Return the error that says why a sidecar did not come up."""
     return Unavailable(
         f"the embedded sidecar of {settings.app_id!r} did not start: {reason}", part="sidecar"
     )
