@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from retunable.errors import DatabaseUnavailable
 from retunable.sidecar.connection import Schema, connect
+from retunable.sidecar.files import check_writable, make_private_file
 from retunable.sidecar.transactions import PATIENCE_SECONDS, Job, Result, TransactionThread
 
 CLOSE_SECONDS: Final = 3.0
@@ -53,6 +54,8 @@ class Database:
             connection.execute("PRAGMA query_only = ON")
             return connection
 
+        make_private_file(path)
+        check_writable(path)
         common: Any = {
             "path": path,
             "patience_seconds": patience_seconds,

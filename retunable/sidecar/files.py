@@ -6,8 +6,10 @@ lies under ``apps``: no app id can then mean a folder of somebody else. What is 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,12 +76,22 @@ def make_private_file(path: Path) -> None:
     """
     try:
         _make_private_folder(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
-    except FileExistsError:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
         if path.stat().st_mode & 0o077:
             path.chmod(_FILE_MODE)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that SQLite would open in silence for reading alone; it is not opened here.
+
+    Raises:
+        DataUnusable: this user may not write it.
+    """
+    if not os.access(path, os.W_OK):
+        raise _unwritable(path, PermissionError(errno.EACCES, "it is read-only for this user"))
 
 
 def open_private_file(path: Path) -> int:
@@ -98,8 +110,8 @@ def open_private_file(path: Path) -> int:
 
 def _unwritable(path: Path, error: OSError) -> DataUnusable:
     return DataUnusable(
-        f"{path} cannot be written ({error.strerror}); make its folder writable for this user, or "
-        "name another one with --data-dir",
+        f"{path} cannot be written ({error.strerror}); make it and its folder writable for this "
+        "user, or name another one with --data-dir",
         path=path,
     )
 
