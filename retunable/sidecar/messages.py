@@ -169,6 +169,14 @@ def forget_old(
     return old + above
 
 
+def keep_age(connection: sqlite3.Connection, *, put_forward_seconds: float, now: float) -> None:
+    """Leave messages as old as they were before the clock was put forward."""
+    connection.execute(
+        "UPDATE messages SET published_at = published_at + ? WHERE published_at <= ?",
+        (put_forward_seconds, now - put_forward_seconds),
+    )
+
+
 def _message(
     number: int, attributes: str, data: bytes, expires_at: float | None, *, attempts: int
 ) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final, Self
@@ -48,11 +49,19 @@ MESSAGES_POLL_SECONDS: Final = 0.02
 class EmbeddedSidecar:
     """The sidecar of one app id, on the running event loop.
 
-    Everything that it serves stands on 127.0.0.1. Ports are known once it is started.
+    Everything that it serves stands on 127.0.0.1. Ports are known once it is started. ``now`` is
+    the machine's clock, in nanoseconds since the epoch.
     """
 
-    def __init__(self, settings: SidecarSettings, *, api_token: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: SidecarSettings,
+        *,
+        api_token: str | None = None,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.settings = settings
+        self._now = now
         self.grpc_port = 0
         self.http_port = 0
         self.resources = Resources()
@@ -98,9 +107,9 @@ class EmbeddedSidecar:
         lock = AppLock.take(files)
         stack.callback(lock.release)
         stores = _Stores(files, stack)
-        faces = _Faces(stores, resources, app_id=app_id, stop=self.ask_to_stop)
+        faces = _Faces(stores, resources, app_id=app_id, now=self._now, stop=self.ask_to_stop)
         await self._serve(faces, stack)
-        sweeping = asyncio.create_task(stores.housekeeping().run())
+        sweeping = asyncio.create_task(stores.housekeeping(_seconds(self._now)).run())
         stack.callback(sweeping.cancel)
         lock.say(Holder(pid=os.getpid(), grpc_port=self.grpc_port, http_port=self.http_port))
         _say(self, files, resources)
@@ -123,22 +132,29 @@ class _Faces:
     """Everything that answers calls, and what it says of itself."""
 
     def __init__(
-        self, stores: _Stores, resources: Resources, *, app_id: str, stop: Callable[[], None]
+        self,
+        stores: _Stores,
+        resources: Resources,
+        *,
+        app_id: str,
+        now: Callable[[], int],
+        stop: Callable[[], None],
     ) -> None:
+        clock = _seconds(now)
         self._app_id = app_id
         self._components = components(resources)
         self._extended: dict[str, str] = {}
-        self.workflows = WorkflowService(database=stores.state, app_id=app_id)
-        self._topics = Topics(stores.messages, stores.messages_watch, app_id=app_id)
+        self.workflows = WorkflowService(database=stores.state, app_id=app_id, now=now)
+        self._topics = Topics(stores.messages, stores.messages_watch, app_id=app_id, clock=clock)
         self._configuration = ConfigurationApi(
             stores.configuration, stores.configuration_watch, stores=resources.configuration
         )
         messages_api = MessagesApi(
-            stores.messages, self._topics, app_id=app_id, pubsubs=resources.pubsub
+            stores.messages, self._topics, app_id=app_id, pubsubs=resources.pubsub, clock=clock
         )
         self.rpcs: Mapping[str, Rpc] = {
             **self._configuration.rpcs,
-            **StateApi(stores.state, stores=resources.state).rpcs,
+            **StateApi(stores.state, stores=resources.state, clock=clock).rpcs,
             **SecretsApi(resources.secrets).rpcs,
             **messages_api.rpcs,
             **MetadataApi(self.facts, self._extended, stop=stop).rpcs,
@@ -181,8 +197,12 @@ class _Stores:
         self.configuration_watch = ChangeWatch(files.configuration)
         self.messages_watch = ChangeWatch(files.messages, poll_seconds=MESSAGES_POLL_SECONDS)
 
-    def housekeeping(self) -> Housekeeping:
-        return Housekeeping(state=self.state, messages=self.messages)
+    def housekeeping(self, clock: Callable[[], float]) -> Housekeeping:
+        return Housekeeping(state=self.state, messages=self.messages, clock=clock)
+
+
+def _seconds(now: Callable[[], int]) -> Callable[[], float]:
+    return lambda: now() / 1e9
 
 
 def _say(sidecar: EmbeddedSidecar, files: DataFiles, resources: Resources) -> None:

@@ -12,7 +12,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -81,12 +81,20 @@ class Stream:
 
 
 class Topics:
-    """The topics that one app reads."""
+    """The topics that one app reads; ``clock`` gives seconds since the epoch."""
 
-    def __init__(self, database: Database, watch: ChangeWatch, *, app_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        watch: ChangeWatch,
+        *,
+        app_id: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._watch = watch
         self._app_id = app_id
+        self._clock = clock
         self._feeds: dict[Topic, _Feed] = {}
 
     @property
@@ -104,7 +112,9 @@ class Topics:
         """Take a share of a topic; what it holds at the end goes to another one."""
         feed = self._feeds.get(topic)
         if feed is None:
-            feed = self._feeds[topic] = _Feed(self._database, topic, app_id=self._app_id)
+            feed = self._feeds[topic] = _Feed(
+                self._database, topic, app_id=self._app_id, clock=self._clock
+            )
             feed.begin(self._watch)
         stream = Stream(feed, topic)
         feed.join(stream)
@@ -119,10 +129,13 @@ class Topics:
 class _Feed:
     """One topic of one app, while it has streams."""
 
-    def __init__(self, database: Database, topic: Topic, *, app_id: str) -> None:
+    def __init__(
+        self, database: Database, topic: Topic, *, app_id: str, clock: Callable[[], float]
+    ) -> None:
         self._database = database
         self._topic = topic
         self._app_id = app_id
+        self._clock = clock
         self._streams: list[Stream] = []
         self._ready: deque[Message] = deque()
         self._later: list[tuple[float, int, Message]] = []
@@ -219,7 +232,7 @@ class _Feed:
         app_id, topic = self._app_id, self._topic
         if not await self._database.read(lambda c: has_new(c, app_id, topic)):
             return False
-        now = time.time()
+        now = self._clock()
         taken = await self._database.write(
             lambda c: take_new(c, app_id, topic, limit=limit, now=now)
         )

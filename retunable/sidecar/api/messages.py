@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -35,15 +35,22 @@ _TRACE: Final = ("traceparent", "tracestate")
 
 
 class MessagesApi:
-    """The pub/sub components of one app."""
+    """The pub/sub components of one app; ``clock`` gives seconds since the epoch."""
 
     def __init__(
-        self, database: Database, topics: Topics, *, app_id: str, pubsubs: Collection[str]
+        self,
+        database: Database,
+        topics: Topics,
+        *,
+        app_id: str,
+        pubsubs: Collection[str],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._topics = topics
         self._app_id = app_id
         self._pubsubs = pubsubs
+        self._clock = clock
 
     @property
     def rpcs(self) -> Mapping[str, Rpc]:
@@ -91,7 +98,7 @@ class MessagesApi:
         return pubsub_pb2.BulkPublishResponse()
 
     async def _keep(self, topic: Topic, events: Sequence[CloudEvent]) -> None:
-        now = time.time()
+        now = self._clock()
         await self._database.write(lambda c: publish(c, topic, events, now=now))
 
     async def _subscribe(self, requests: AsyncIterator[Any], context: Context) -> None:
@@ -163,7 +170,7 @@ class MessagesApi:
             trace=_trace(context),
         )
         try:
-            return wrap(published, app_id=self._app_id, new_id=str(uuid.uuid4()), now=time.time())
+            return wrap(published, app_id=self._app_id, new_id=str(uuid.uuid4()), now=self._clock())
         except NoCloudEvent as error:
             raise Refusal(
                 grpc.StatusCode.INVALID_ARGUMENT,
