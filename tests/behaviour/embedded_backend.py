@@ -30,6 +30,8 @@ class EmbeddedBackend(Backend):
     )
     deaf_for_good: ClassVar[frozenset[Fault]] = frozenset()
     exact_field_keys = True
+    # The state is a file that the sidecar itself has open.
+    state_server = False
 
     def __init__(self, stack: EmbeddedStack) -> None:
         self.stack = stack

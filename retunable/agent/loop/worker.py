@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,8 +134,9 @@ class Worker:
             try:
                 runtime.start()
             except Exception:  # noqa: BLE001 - a supervised seam: the SDK raises anything; tried again
-                _log.exception("the workflow worker did not start; trying again")
-                self._stopping.wait(RETRY_SECONDS)
+                if not self._stopping.is_set():
+                    _log.exception("the workflow worker did not start; trying again")
+                    self._stopping.wait(RETRY_SECONDS)
             else:
                 self._watch(runtime)
             self._shut_down(runtime)
@@ -171,7 +173,10 @@ class Worker:
     def _end(self) -> None:
         """Unblock a start that still waits for its sidecar, and wait for the thread's end."""
         if self._runtime is not None:
-            self._shut_down(self._runtime)
+            # SDK 1.19 joins a thread that a start on its way has made but not begun yet. That
+            # start sees that it is to stop, and the thread shuts the runtime down after it.
+            with suppress(RuntimeError):
+                self._shut_down(self._runtime)
         self._thread.join()
 
     def _shut_down(self, runtime: Runtime) -> None:
