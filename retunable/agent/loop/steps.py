@@ -32,8 +32,9 @@ from retunable.agent.runs.views import RunState
 from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import call_id
 from retunable.agent.state.store import TooLarge
+from retunable.agent.tools.call import call_tool
 from retunable.agent.tools.threads import ToolThreads
-from retunable.agent.tools.tool import Tool, call_tool
+from retunable.agent.tools.tool import Tool
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.package import PACKAGE_VERSION

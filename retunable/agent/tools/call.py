@@ -13,15 +13,13 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from retunable.agent.retry import backoff_seconds
 from retunable.agent.time_limit import TimeLimitPassed, within
 from retunable.agent.tools.arguments import explain_mismatch
 from retunable.agent.tools.threads import ToolThreads, TooManyAbandoned
-
-if TYPE_CHECKING:
-    from retunable.agent.tools.tool import Tool
+from retunable.agent.tools.tool import Tool
 
 _log = logging.getLogger("retunable")
 

@@ -1,7 +1,7 @@
 """Tools: functions that a model may call, with a schema from their type hints.
 
 A tool's name, signature and limits are checked when it is declared; its JSON schema and its
-argument validation are built when first needed. ``tool_call`` makes the calls.
+argument validation are built when first needed. ``call`` makes the calls.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from retunable.agent.models.model import ToolSpec
 from retunable.agent.tools.arguments import ToolArguments, parameters
-from retunable.agent.tools.call import ToolOutput as ToolOutput
-from retunable.agent.tools.call import call_tool as call_tool
 from retunable.errors import ConfigurationError
 
 MAX_RETRIES: Final = 10

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from retunable.agent.tools.call import ToolOutput, call_tool
 from retunable.agent.tools.threads import ToolThreads
-from retunable.agent.tools.tool import Tool, ToolOutput, as_tool, call_tool, tool
+from retunable.agent.tools.tool import Tool, as_tool, tool
 from retunable.errors import ConfigurationError
 
 
