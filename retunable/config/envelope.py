@@ -1,7 +1,8 @@
 """The release envelope, version 1, and the tombstone: documents that a control plane writes.
 
-Checks all of it: schema, agent, environment, checksums, every config. Which generation may
-follow which is decided in ``build``. Parts that this package does not honour yet are named.
+Checks all of it: schema, agent, environment, signature (where the program names trusted keys),
+checksums, every config. Which generation may follow which is decided in ``build``. Parts that
+have no effect here are named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from retunable.config.declaration import Declaration
 from retunable.config.fieldset import check_constraints, complete_config
 from retunable.config.package import PACKAGE_VERSION
 from retunable.config.rejection import Refused
+from retunable.config.timed_overrides import TimedOverride, parse_timed_overrides
+from retunable.config.trust import check_signature_shape
 
 _REQUIRED: Final = ("retunable", "agent", "environment", "generation", "stable")
 _OPTIONAL: Final = (
@@ -26,9 +29,11 @@ _OPTIONAL: Final = (
     "rollout",
     "flags",
     "revoked",
+    "overrides",
     "signature",
 )
 _TOMBSTONE: Final = ("retunable", "reset", "agent", "environment", "generation")
+_TOMBSTONE_OPTIONAL: Final = ("signature",)
 _ROLLOUT: Final = ("id", "salt", "stages", "stage", "control_percent")
 _CHECKSUM = re.compile(r"[0-9]+:[a-z0-9]+:[0-9a-f]+")
 
@@ -44,13 +49,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A published release. ``not_honoured`` names the parts that have no effect yet."""
+    """A published release. ``not_honoured`` names the parts that have no effect here."""
 
     generation: int
     published_at: str | None
     stable: Variant
     canary: Variant | None
     revoked: tuple[str, ...]
+    overrides: tuple[TimedOverride, ...]
     not_honoured: tuple[str, ...]
 
 
@@ -68,11 +74,19 @@ def parse_marked(value: Mapping[str, Any], declaration: Declaration) -> Envelope
         Refused: anything about it is wrong.
     """
     _check_schema(value)
-    names = _TOMBSTONE if "reset" in value else _REQUIRED
-    _check_names(value, required=names, optional=() if "reset" in value else _OPTIONAL)
+    reset = "reset" in value
+    _check_names(
+        value,
+        required=_TOMBSTONE if reset else _REQUIRED,
+        optional=_TOMBSTONE_OPTIONAL if reset else _OPTIONAL,
+    )
     _check_owner(value, declaration)
+    if value.get("signature") is not None:
+        check_signature_shape(value["signature"])
+    if declaration.trust is not None:
+        declaration.trust.check(value)
     generation = _whole_number(value, "generation")
-    if "reset" in value:
+    if reset:
         if value["reset"] is not True:
             _wrong("reset", "must be true")
         return Tombstone(generation)
@@ -80,16 +94,24 @@ def parse_marked(value: Mapping[str, Any], declaration: Declaration) -> Envelope
 
 
 def _envelope(value: Mapping[str, Any], generation: int, declaration: Declaration) -> Envelope:
-    canary = value.get("canary")
     _check_unhonoured_shapes(value)
+    stable = _variant("stable", value["stable"], declaration)
+    offered = value.get("canary")
+    canary = None if offered is None else _variant("canary", offered, declaration)
+    unverified = () if declaration.trust is not None else ("signature",)
     return Envelope(
         generation=generation,
         published_at=_optional_text(value, "published_at"),
-        stable=_variant("stable", value["stable"], declaration),
-        canary=None if canary is None else _variant("canary", canary, declaration),
+        stable=stable,
+        canary=canary,
         revoked=_revoked(value.get("revoked")),
+        overrides=parse_timed_overrides(
+            value.get("overrides"),
+            above=[variant.config for variant in (stable, canary) if variant is not None],
+            constraints=declaration.constraints,
+        ),
         not_honoured=tuple(
-            name for name in ("canary", "rollout", "flags", "signature") if value.get(name)
+            name for name in ("canary", "rollout", "flags", *unverified) if value.get(name)
         ),
     )
 
@@ -152,7 +174,7 @@ def _check_names(
 
 
 def _check_unhonoured_shapes(value: Mapping[str, Any]) -> None:
-    rollout, flags, signature = (value.get(name) for name in ("rollout", "flags", "signature"))
+    rollout, flags = value.get("rollout"), value.get("flags")
     if rollout is not None:
         if not isinstance(rollout, dict):
             _wrong("rollout", "must be null or an object")
@@ -161,8 +183,6 @@ def _check_unhonoured_shapes(value: Mapping[str, Any]) -> None:
         isinstance(flags, list) and all(isinstance(flag, dict) for flag in flags)
     ):
         _wrong("flags", "must be a list of objects")
-    if signature is not None and not isinstance(signature, str | dict):
-        _wrong("signature", "must be null, a string or an object")
 
 
 def _revoked(value: object) -> tuple[str, ...]:

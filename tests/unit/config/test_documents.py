@@ -73,6 +73,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ),
     ("revoked is no list", envelope(revoked="all"), "shape", "revoked"),
     ("a rollout without salt", envelope(rollout={"id": "r"}), "shape", "rollout lacks salt"),
+    ("a signature of no shape", envelope(signature="x"), "shape", "key and value"),
     ("reset that is not true", tombstone(reset=1), "shape", "reset must be true"),
     ("a foreign tombstone", tombstone(agent="other"), "other_agent", "'other'"),
 ]
@@ -139,7 +140,8 @@ def test_an_envelope_runs_its_stable_version() -> None:
 def test_parts_that_are_not_honoured_yet_are_named() -> None:
     rollout = {"id": "r", "salt": "s", "stages": [1, 5], "stage": 0, "control_percent": 1}
     flags = [{"name": "beta"}]
-    whole = envelope(canary=variant(2), rollout=rollout, flags=flags, signature="x")
+    signature = {"key": "ed25519:x", "value": "x"}
+    whole = envelope(canary=variant(2), rollout=rollout, flags=flags, signature=signature)
 
     snapshot = built(document(whole)).snapshot
 
