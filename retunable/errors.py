@@ -11,6 +11,8 @@
     ├── RunUnknown              no run of this id is kept (``run_id``)
     ├── ConversationBusy        another run of the conversation goes on (``holder`` is its id)
     ├── StoreWriteError         a writer could not read or change the configuration store
+    ├── ReleaseStoreError       the release store is away, refuses, or is not set up
+    │   └── ReleaseDamaged      what it holds is not what was recorded (``place`` names the row)
     ├── ProviderFailed          a model call did not work; another one may
     └── ProviderRefused         a provider serves nothing until ``setting`` is changed
 
@@ -104,6 +106,18 @@ class RunTimeout(RetunableError):
 
 class StoreWriteError(RetunableError):
     """A writer could not read or change the configuration store; nothing was written."""
+
+
+class ReleaseStoreError(RetunableError):
+    """The release store could not be read or written; a failed write left nothing behind."""
+
+
+class ReleaseDamaged(ReleaseStoreError):
+    """What the release store holds is not what was recorded; nothing is run or published from it."""
+
+    def __init__(self, message: str, *, place: str) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class ProviderFailed(RetunableError):
