@@ -62,14 +62,15 @@ def follow(entries: Iterable[Entry]) -> Head | Broken:
     """Walk all entries from the first one; return the newest, or where the chain breaks."""
     head = Head()
     for entry in entries:
-        head_or_break = _next(head, entry)
-        if isinstance(head_or_break, Broken):
-            return head_or_break
-        head = head_or_break
+        step = next_head(head, entry)
+        if isinstance(step, Broken):
+            return step
+        head = step
     return head
 
 
-def _next(head: Head, entry: Entry) -> Head | Broken:
+def next_head(head: Head, entry: Entry) -> Head | Broken:
+    """Return the chain's newest entry after one more, or how that one breaks it."""
     sequence = entry.stamp.sequence
     if sequence != head.sequence + 1:
         return Broken(head.sequence + 1, f"is missing; the next entry is {sequence}")

@@ -155,12 +155,13 @@ SELECT sequence, agent, environment, revision, require_approval, require_evaluat
 FROM release_policies ORDER BY sequence
 
 -- name: guards (postgresql)
-SELECT relname || '.' || tgname AS name, tgenabled = 'A' AS enabled, prosrc AS source
+-- 58: before UPDATE, DELETE and TRUNCATE, by statement. 7: before INSERT, by row.
+SELECT relname || '.' || tgname AS name, prosrc AS source, tgenabled = 'A' AND tgqual IS NULL
+    AND tgtype = CASE tgname WHEN 'release_append_only' THEN 58 ELSE 7 END AS enabled
 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid
-WHERE NOT tgisinternal AND relname LIKE 'release\_%'
-    AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('release_audit'))
-ORDER BY 1
+WHERE NOT tgisinternal AND pg_class.relnamespace =
+    (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('release_audit'))
 
 -- name: guards (sqlite)
-SELECT name, 1 AS enabled, sql AS source FROM sqlite_schema
-WHERE type = 'trigger' AND tbl_name LIKE 'release\_%' ESCAPE '\' ORDER BY name
+SELECT tbl_name || '.' || name AS name, sql AS source, 1 AS enabled
+FROM sqlite_schema WHERE type = 'trigger'
