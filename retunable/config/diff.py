@@ -18,8 +18,8 @@ from retunable.config.agent_config import AgentConfig
 from retunable.config.fields import FIELD_BY_NAME, FIELDS
 
 MAX_PAIRS: Final = 100_000
-"""Of equal words, or lines, in two changed passages: what comparing them costs, a second at the very worst. Where
-there are more, the passages are shown as gone and new as a whole."""
+"""Of equal words, or lines, in two changed passages: what comparing them costs, a second at the very
+worst. Where there are more, the passages are shown as gone and new as a whole."""
 
 _WORDS = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 
