@@ -15,10 +15,20 @@ from retunable.config.items import Items, StoreKind
 from retunable.errors import StoreWriteError
 from retunable.release.landing import Landing, Publication
 from retunable.release.postgres_table import ConfigurationTable, Connection, changed
+from retunable.release.store.database import DatabaseIdentity
+from retunable.release.store.moments import moment
 from retunable.release.store_url import DEFAULT_TABLE, StoreURL
 from retunable.release.writer import Change, Expected
 
 SECONDS: Final = 3
+_IDENTITY: Final = """
+    SELECT (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        pg_postmaster_start_time()"""
+_TABLE: Final = """
+    SELECT found, (SELECT bool_and(has_table_privilege(found, needed))
+        FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed)
+    FROM to_regclass(%s) AS found"""
 Result = TypeVar("Result")
 
 
@@ -53,6 +63,22 @@ class PostgresWriter:
     def publish(self, publication: Publication) -> Landing:
         """Judge what stands, and compare it again in the ``WHERE`` of the write."""
         return self._call(lambda: self._table.publish(publication))
+
+    def publish_on(self, connection: Connection, publication: Publication) -> Landing:
+        """Publish inside the transaction of another connection to this database."""
+        table = ConfigurationTable(connection, self._url.table)
+        return self._call(lambda: table.publish(publication))
+
+    def identity(self) -> DatabaseIdentity:
+        """Return which database of which running server this is."""
+        [(system, database, started)] = self.query(_IDENTITY)
+        return DatabaseIdentity(int(system), int(database), moment(started))
+
+    def is_table_of(self, connection: Connection) -> bool:
+        """Tell whether another connection to this database means the same table and may write it."""
+        [ours] = self.query(_TABLE, [self._url.table])
+        theirs = self._call(lambda: connection.execute(_TABLE, [self._url.table]).fetchone())
+        return theirs is not None and theirs[0] == ours[0] and bool(theirs[1])
 
     def query(
         self, question: LiteralString | sql.Composed, values: list[Any] | None = None

@@ -99,7 +99,7 @@ def begin(work: Transaction, intent: Intent) -> Begun | Conflict | NotApproved |
     generation = max(intent.published, newest[0].generation if newest else 0) + 1
     _write(work, intent, chosen, before=before, generation=generation)
     work.reached(Point.RECORDED)
-    return Begun(_one(work, agent, environment, generation), before)
+    return Begun(at_generation(work, agent, environment, generation), before)
 
 
 def confirm(work: Transaction, of: Deployment) -> Deployment:
@@ -143,6 +143,21 @@ def pending(work: Transaction, agent: str, *, environment: str) -> tuple[Deploym
     """Return what was begun and neither confirmed nor withdrawn, the lowest generation first."""
     rows = work.rows("pending", agent=agent, environment=environment)
     return tuple(_deployment(row) for row in rows)
+
+
+def at_generation(work: Transaction, agent: str, environment: str, generation: int) -> Deployment:
+    """Return one deployment as it is now.
+
+    Raises:
+        ReleaseStoreError: there is none of this generation.
+    """
+    row = work.first("deployment", agent=agent, environment=environment, generation=generation)
+    if row is None:
+        raise ReleaseStoreError(
+            f"generation {generation} of {agent} in {environment} is not in this release store; "
+            "name the store that it was begun in"
+        )
+    return _deployment(row)
 
 
 def environments(work: Transaction, agent: str) -> tuple[str, ...]:
@@ -230,7 +245,7 @@ def _changed_fields(
 def _settle(
     work: Transaction, of: Deployment, state: DeploymentState, *, reason: str
 ) -> Deployment:
-    now = _one(work, of.agent, of.environment, of.generation)
+    now = at_generation(work, of.agent, of.environment, of.generation)
     if now.state == state:
         return now
     if now.state != "pending":
@@ -257,17 +272,7 @@ def _settle(
         outcome=state,
     )
     work.reached(Point.SETTLING)
-    return _one(work, of.agent, of.environment, of.generation)
-
-
-def _one(work: Transaction, agent: str, environment: str, generation: int) -> Deployment:
-    row = work.first("deployment", agent=agent, environment=environment, generation=generation)
-    if row is None:
-        raise ReleaseStoreError(
-            f"generation {generation} of {agent} in {environment} is not in this release store; "
-            "name the store that it was begun in"
-        )
-    return _deployment(row)
+    return at_generation(work, of.agent, of.environment, of.generation)
 
 
 def _deployment(row: Any) -> Deployment:

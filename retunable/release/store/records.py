@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-ActivationAction = Literal["activate", "promote", "rollback", "reset"]
+ActivationAction = Literal["activate", "promote", "rollback", "reset", "override"]
 Action = Literal[
     "save",
     "activate",

@@ -32,9 +32,14 @@ def publication(generation: int) -> Publication:
 
 def test_what_the_caller_rolls_back_was_never_published(connection: Connection) -> None:
     table = ConfigurationTable(connection, "configuration")
-    with pytest.raises(LookupError), connection.transaction():
-        assert table.publish(publication(1)) == Landed()
-        raise LookupError
+
+    def publish_and_fail() -> None:
+        with connection.transaction():
+            assert table.publish(publication(1)) == Landed()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        publish_and_fail()
     assert table.items([KEY]) == {}
 
 
