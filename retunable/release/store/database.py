@@ -72,8 +72,8 @@ class Transaction:
 
     def each(self, query: str, **values: Any) -> Iterator[sqlalchemy.Row[Any]]:
         """Run a named statement and give its rows one by one, a thousand in memory."""
-        streaming = self.connection.execution_options(yield_per=1000)
-        yield from _execute(streaming, self.kind, query, values)
+        with _execute(self.connection, self.kind, query, values, yield_per=1000) as result:
+            yield from result
 
     @property
     def driver_connection(self) -> Any:
@@ -215,14 +215,19 @@ def _sqlite_engine(path: Path) -> sqlalchemy.Engine:
 
 
 def _execute(
-    connection: sqlalchemy.Connection, kind: DatabaseKind, query: str, values: dict[str, Any]
+    connection: sqlalchemy.Connection,
+    kind: DatabaseKind,
+    query: str,
+    values: dict[str, Any],
+    **options: Any,
 ) -> sqlalchemy.CursorResult[Any]:
     if kind == "sqlite":
         values = {
             name: sqlite_text(value) if isinstance(value, datetime) else value
             for name, value in values.items()
         }
-    return connection.execute(sqlalchemy.text(queries(kind)[query]), values)
+    statement = sqlalchemy.text(queries(kind)[query])
+    return connection.execute(statement, values, execution_options=options)
 
 
 def _reason(error: DBAPIError, shown: str) -> str:

@@ -27,19 +27,40 @@ def release_server(
         yield running
 
 
+@pytest.fixture(scope="session")
+def template(release_server: PostgresServer) -> str:
+    """A database that was set up once; CREATE DATABASE copies it in 50 ms."""
+    home = new_database(release_server, "template0")
+    home.set_up()
+    home.login("nobody_yet")
+    return home.database
+
+
 @pytest.fixture
-def postgres_home(release_server: PostgresServer) -> PostgresHome:
-    """An empty PostgreSQL database."""
-    name = f"releases_{next(NUMBERS)}"
-    with release_server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return PostgresHome(release_server, name)
+def postgres_home(release_server: PostgresServer, template: str) -> PostgresHome:
+    """A PostgreSQL database with the release store's tables and its roles."""
+    return new_database(release_server, template)
 
 
 @pytest.fixture
 def sqlite_home(tmp_path: Path) -> SqliteHome:
-    """A SQLite file that is not there yet."""
-    return SqliteHome(tmp_path / "releases.db")
+    """A SQLite file with the release store's tables."""
+    home = SqliteHome(tmp_path / "releases.db")
+    home.set_up()
+    return home
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", id="sqlite"),
+        pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgresql),
+    ]
+)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        return SqliteHome(tmp_path / "empty.db")
+    return new_database(request.getfixturevalue("release_server"), "template0")
 
 
 @pytest.fixture(
@@ -48,18 +69,11 @@ def sqlite_home(tmp_path: Path) -> SqliteHome:
         pytest.param("postgres_home", id="postgresql", marks=pytest.mark.postgresql),
     ]
 )
-def empty(request: pytest.FixtureRequest) -> Home:
-    """An empty database of either kind."""
-    home = request.getfixturevalue(request.param)
-    assert isinstance(home, Home)
-    return home
-
-
-@pytest.fixture
-def home(empty: Home) -> Home:
-    """A database with the release store's tables."""
-    empty.set_up()
-    return empty
+def home(request: pytest.FixtureRequest) -> Home:
+    """A database of either kind with the release store's tables."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Home)
+    return found
 
 
 @pytest.fixture
@@ -67,3 +81,10 @@ def store(home: Home) -> Iterator[ReleaseStore]:
     """An opened release store, its owner logged in."""
     with home.open() as opened:
         yield opened
+
+
+def new_database(server: PostgresServer, template: str) -> PostgresHome:
+    name = f"releases_{next(NUMBERS)}"
+    with server.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return PostgresHome(server, name)

@@ -75,15 +75,14 @@ class SqliteHome(Home):
     def owner(self) -> str:
         return os_login()
 
-    def url_of(self, person: str) -> str:
+    def url_of(self, person: str) -> str:  # noqa: ARG002 - who acts is the login's word here
         return self.url
 
     def raw(self, *statements: str) -> list[tuple[Any, ...]]:
         # No pragma is set: this is what the shell has, recursive_triggers off.
         with closing(sqlite3.connect(self.file)) as connection, connection:
-            for statement in statements:
-                cursor = connection.execute(statement)
-            return cursor.fetchall()
+            answers = [connection.execute(statement).fetchall() for statement in statements]
+            return answers[-1]
 
     def unguarded(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.file)) as connection, connection:
@@ -121,7 +120,9 @@ class PostgresHome(Home):
     def login(self, name: str, *roles: str) -> str:
         """Give somebody a login with some roles of sql/roles.sql; return their URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            self._apply_roles(connection)
+            if not connection.execute(_ROLES).fetchall():
+                connection.execute((SQL / "configuration.sql").read_bytes())
+                connection.execute((SQL / "roles.sql").read_bytes())
             known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchall()
             if not known:
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
@@ -132,26 +133,21 @@ class PostgresHome(Home):
 
     def raw(self, *statements: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url) as connection:
-            for statement in statements:
-                cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+            cursors = [connection.execute(statement.encode()) for statement in statements]
+            return cursors[-1].fetchall() if cursors[-1].description else []
 
     def unguarded(self, *statements: str) -> None:
         tables = [name for (name,) in self.raw(_TABLES)]
         off = [f"ALTER TABLE {name} DISABLE TRIGGER ALL" for name in tables]
         on = [
-            f"ALTER TABLE {table} ENABLE {'ALWAYS ' if always else ''}TRIGGER \"{name}\""
+            f'ALTER TABLE {table} ENABLE {"ALWAYS " if always else ""}TRIGGER "{name}"'
             for table, name, always in self.raw(_TRIGGERS)
         ]
         self.raw(*off, *statements, *on)
-
-    def _apply_roles(self, connection: psycopg.Connection[Any]) -> None:
-        there = connection.execute("SELECT to_regclass('configuration')").fetchone()
-        if there == (None,):
-            connection.execute((SQL / "configuration.sql").read_bytes())
-        connection.execute((SQL / "roles.sql").read_bytes())
 
 
 _TABLES = r"SELECT relname FROM pg_class WHERE relname LIKE 'release\_%' AND relkind = 'r'"
 _TRIGGERS = r"""SELECT relname, tgname, NOT tgisinternal FROM pg_trigger
     JOIN pg_class ON pg_class.oid = tgrelid WHERE relname LIKE 'release\_%'"""
+_ROLES = """SELECT FROM pg_class WHERE oid = to_regclass('configuration')
+    AND relacl::text LIKE '%retunable_agent%'"""

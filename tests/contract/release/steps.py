@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from retunable.config.agent_config import AgentConfig
-from retunable.release.store import deployments, versions
+from retunable.release.store import approvals, deployments, policies, versions
 from retunable.release.store.deployments import Begun, Intent
 from retunable.release.store.versions import Draft, Saved
 
 if TYPE_CHECKING:
     from retunable.release.store.records import Deployment, Version
     from retunable.release.store.release_store import ReleaseStore
+    from tests.contract.release.homes import Home
 
 
 def config_json(**fields: Any) -> dict[str, Any]:
@@ -55,3 +56,15 @@ def deploy(store: ReleaseStore, version: int | None, **parts: Any) -> Deployment
         begun = deployments.begin(work, intent(version, **parts))
         assert isinstance(begun, Begun), begun
         return deployments.confirm(work, begun.deployment)
+
+
+def fill(home: Home) -> None:
+    """Write a row into every table."""
+    with home.open(person="maria") as store:
+        save(store, role="a")
+    with home.open(person="ben") as store:
+        with store.transaction() as work:
+            approvals.approve(work, "support", 1, environment="production", reason="")
+        deploy(store, 1)
+    with home.open() as store, store.transaction() as work:
+        policies.set_policy(work, "support", environment="production", reason="")

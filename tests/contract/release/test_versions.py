@@ -156,7 +156,7 @@ def test_what_could_not_be_published_is_not_saved(
 
 def test_a_config_over_the_limit_is_refused_with_the_number(store: ReleaseStore) -> None:
     # Each prompt is small enough by itself; every '|' takes six bytes in an envelope.
-    texts = {name: "|" * 90_000 for name in ("role", "goal")}
+    texts = dict.fromkeys(("role", "goal"), "|" * 90_000)
     with store.transaction() as work:
         refused = versions.save(
             work, Draft(agent="support", config=config_json(**texts), reason="long")
@@ -179,9 +179,12 @@ def test_versions_come_newest_first_and_by_pages(store: ReleaseStore) -> None:
 
 
 def test_an_exception_inside_a_transaction_leaves_nothing(store: ReleaseStore) -> None:
-    with pytest.raises(RuntimeError), store.transaction() as work:
-        versions.save(work, Draft(agent="support", config=config_json(), reason=""))
-        raise RuntimeError
+    def interrupted() -> None:
+        with store.transaction() as work:
+            versions.save(work, Draft(agent="support", config=config_json(), reason=""))
+            raise RuntimeError("interrupted")
 
+    with pytest.raises(RuntimeError, match="interrupted"):
+        interrupted()
     with store.snapshot() as work:
         assert versions.latest(work, "support") is None
