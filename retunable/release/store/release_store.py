@@ -85,19 +85,13 @@ def open_release_store(
         ReleaseStoreError: it is away, refuses, or its schema is not this package's.
     """
     database = connect(url, reached=reached, login=login)
-    revision = schema_revision(database)
-    if revision != SCHEMA_REVISION and database.kind == "sqlite":
-        Path(database.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    if revision is None or revision < SCHEMA_REVISION:
-        if database.kind == "postgresql":
-            raise ReleaseStoreError(_not_set_up(database, revision))
-        _migrate(database)
-    elif revision > SCHEMA_REVISION:
-        raise ReleaseStoreError(
-            f"the release store at {database.shown} has schema {revision}, this package knows "
-            f"{SCHEMA_REVISION}; install a newer retunable"
-        )
-    return ReleaseStore(database)
+    store = ReleaseStore(database)
+    try:
+        _make_ready(database)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def set_up(url: str) -> str:
@@ -124,15 +118,27 @@ def schema_revision(database: Database) -> str | None:
         return None if row is None else str(row.version_num)
 
 
+def _make_ready(database: Database) -> None:
+    if database.kind == "sqlite":
+        Path(database.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    revision = schema_revision(database)
+    if revision == SCHEMA_REVISION:
+        return
+    if revision is not None and revision > SCHEMA_REVISION:
+        raise ReleaseStoreError(
+            f"the release store at {database.shown} has schema {revision}, this package knows "
+            f"{SCHEMA_REVISION}; install a newer retunable"
+        )
+    if database.kind == "postgresql":
+        state = "has no tables of ours" if revision is None else f"has schema {revision}"
+        raise ReleaseStoreError(
+            f"the release store at {database.shown} {state}, this package writes "
+            f"{SCHEMA_REVISION}; let the tables' owner run: retune migrate"
+        )
+    _migrate(database)
+
+
 def _migrate(database: Database) -> None:
     from retunable.release.store.migration import migrate  # Alembic, where it is needed
 
     migrate(database)
-
-
-def _not_set_up(database: Database, revision: str | None) -> str:
-    state = "has no tables of ours" if revision is None else f"has schema {revision}"
-    return (
-        f"the release store at {database.shown} {state}, this package writes {SCHEMA_REVISION}; "
-        "let the tables' owner run: retune migrate"
-    )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from retunable.release.store.queries import DatabaseKind
     from retunable.release.store.release_store import ReleaseStore
 
 NUMBERS = count(1)
@@ -34,6 +35,12 @@ def template(release_server: PostgresServer) -> str:
     home.set_up()
     home.login("nobody_yet")
     return home.database
+
+
+@pytest.fixture
+def empty_postgres(release_server: PostgresServer) -> PostgresHome:
+    """A PostgreSQL database without a table."""
+    return new_database(release_server, "template0")
 
 
 @pytest.fixture
@@ -58,9 +65,13 @@ def sqlite_home(tmp_path: Path) -> SqliteHome:
 )
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
     """An empty database of either kind."""
-    if request.param == "sqlite":
-        return SqliteHome(tmp_path / "empty.db")
-    return new_database(request.getfixturevalue("release_server"), "template0")
+    return empty_home(request, tmp_path / "empty.db", request.param)
+
+
+@pytest.fixture
+def another(request: pytest.FixtureRequest, tmp_path: Path, empty: Home) -> Home:
+    """A second empty database of the same kind."""
+    return empty_home(request, tmp_path / "another.db", empty.kind)
 
 
 @pytest.fixture(
@@ -81,6 +92,12 @@ def store(home: Home) -> Iterator[ReleaseStore]:
     """An opened release store, its owner logged in."""
     with home.open() as opened:
         yield opened
+
+
+def empty_home(request: pytest.FixtureRequest, file: Path, kind: DatabaseKind) -> Home:
+    if kind == "sqlite":
+        return SqliteHome(file)
+    return new_database(request.getfixturevalue("release_server"), "template0")
 
 
 def new_database(server: PostgresServer, template: str) -> PostgresHome:
