@@ -56,8 +56,9 @@ class RedisWriter:
 
     def read(self, keys: Collection[str]) -> Items:
         """Return the items under these keys; what is no string is absent, as in Dapr."""
-        found = self._call(lambda: {key: self._get(key) for key in keys})
-        return {key: item for key, item in found.items() if item is not None}
+        wanted = list(keys)
+        found = self._call(lambda: self._get_all(wanted))
+        return {key: item for key, item in zip(wanted, found, strict=True) if item is not None}
 
     def write(self, changes: Mapping[str, Change], *, expect: Expected | None = None) -> None:
         """Write all changes in one transaction, if what is expected still stands there."""
@@ -94,14 +95,15 @@ class RedisWriter:
                 "only from one node; keep the configuration on a single primary"
             )
 
+    def _get_all(self, keys: list[str]) -> list[Item | Unreadable | None]:
+        # One round trip: 15 single ones cost 8 ms of CPU. Not MGET, which asks for one more right.
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(key)
+            return [_item_or_raise(reply) for reply in pipe.execute(raise_on_error=False)]
+
     def _get(self, key: str) -> Item | Unreadable | None:
-        try:
-            raw: Any = self.client.get(key)
-        except ResponseError as error:
-            if str(error).startswith("WRONGTYPE"):
-                return None
-            raise
-        return None if raw is None else item_of(raw)
+        return self._get_all([key])[0]
 
     def _check_type(self, key: str) -> None:
         """Refuse to overwrite what is no text: it is somebody's data under one of our names."""
@@ -164,6 +166,14 @@ def item_of(raw: bytes) -> Item | Unreadable | None:
     if not value:
         return None
     return Item(value, rest.partition("||")[0] if bar else "")
+
+
+def _item_or_raise(reply: Any) -> Item | Unreadable | None:
+    if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+        return None
+    if isinstance(reply, Exception):
+        raise reply
+    return None if reply is None else item_of(reply)
 
 
 def check_storable(key: str, text: Change) -> None:

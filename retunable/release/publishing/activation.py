@@ -35,7 +35,7 @@ from retunable.release.publishing.settling import (
     Finished,
     StoreRefused,
     config_of,
-    finish,
+    finish_as,
     settle_pending,
 )
 from retunable.release.publishing.site import ControlPlane, Site, Standing, look
@@ -101,11 +101,11 @@ def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     """Try in one transaction; None where somebody else was faster and it is worth another try."""
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
-            begun = _begin(work, plane, site, wish, standing)
-            if not isinstance(begun, Begun):
-                return begun
-            document = document_of(begun.deployment, config_of(work, begun.deployment), plane.key)
-            publication = publication_of(site, begun.deployment, document, standing)
+            ready = _begin(work, plane, site, wish, standing)
+            if not isinstance(ready, _Ready):
+                return ready
+            begun = ready.begun
+            publication = publication_of(site, begun.deployment, ready.document, standing)
             landing = publish_inside(work, plane, publication)
             plane.store.reached(Point.PUBLISHED)
             if not isinstance(landing, Landed):
@@ -123,18 +123,28 @@ def _in_steps(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     """Try over two databases; None where somebody else was faster and it is worth another try."""
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
-            begun = _begin(work, plane, site, wish, standing)
+            ready = _begin(work, plane, site, wish, standing)
     except Refused as refused:
         return Unpublishable(str(refused))
-    if not isinstance(begun, Begun):
-        return begun
+    if not isinstance(ready, _Ready):
+        return ready
     plane.store.reached(Point.PENDING)
-    return _ended(finish(plane, site, begun.deployment), begun, standing)
+    deployment, document = ready.begun.deployment, ready.document
+    finished = finish_as(plane, site, deployment, document=document, standing=standing)
+    return _ended(finished, ready.begun, standing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A deployment that is begun, and the document that it publishes."""
+
+    begun: Begun
+    document: Mapping[str, Any]
 
 
 def _begin(
     work: Transaction, plane: ControlPlane, site: Site, wish: Wish, standing: Standing
-) -> Begun | Refusal | None:
+) -> _Ready | Refusal | None:
     if deployments.pending(work, site.agent, environment=site.environment):
         return None  # somebody began since we looked: theirs is ended first
     before = deployments.active(work, site.agent, environment=site.environment)
@@ -159,10 +169,11 @@ def _begin(
             },
         ),
     )
-    if isinstance(begun, Begun):
-        document = document_of(begun.deployment, config_of(work, begun.deployment), plane.key)
-        check_readable(site, json_text(document))
-    return begun
+    if not isinstance(begun, Begun):
+        return begun
+    document = document_of(begun.deployment, config_of(work, begun.deployment), plane.key)
+    check_readable(site, json_text(document))
+    return _Ready(begun, document)
 
 
 def _parts(wish: Wish, before: Deployment | None, *, now: datetime) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 from retunable.config.items import Item
 from retunable.config.jsontext import JsonTextError, parse_json
 from retunable.errors import ConfigurationError, StoreWriteError
-from retunable.release.landing import Landed, Landing, Moved, Outrun
+from retunable.release.landing import Landed, Landing, Moved, Outrun, Publication
 from retunable.release.publishing.envelopes import document_of, publication_of
 from retunable.release.publishing.site import ControlPlane, Site, Standing, look
 from retunable.release.store import deployments, versions
@@ -58,7 +58,19 @@ def finish(plane: ControlPlane, site: Site, deployment: Deployment) -> Finished:
         )
     with plane.store.snapshot() as work:
         document = document_of(deployment, config_of(work, deployment), plane.key)
-    met = _publish(plane, site, deployment, document)
+    return finish_as(plane, site, deployment, document=document, standing=look(plane, site))
+
+
+def finish_as(
+    plane: ControlPlane,
+    site: Site,
+    deployment: Deployment,
+    *,
+    document: Mapping[str, Any],
+    standing: Standing,
+) -> Finished:
+    """As ``finish``, for whoever has made the document and looked at the store already."""
+    met = _publish(plane, site, publication_of(site, deployment, document, standing), document)
     plane.store.reached(Point.PUBLISHED)
     with plane.store.transaction(claimed=plane.claimed) as work:
         settled = _settle(work, deployment, met)
@@ -86,9 +98,8 @@ def says_the_same(standing: Standing, document: Mapping[str, Any]) -> bool:
 
 
 def _publish(
-    plane: ControlPlane, site: Site, deployment: Deployment, document: Mapping[str, Any]
+    plane: ControlPlane, site: Site, publication: Publication, document: Mapping[str, Any]
 ) -> Landing | StoreRefused:
-    publication = publication_of(site, deployment, document, look(plane, site))
     try:
         landing = plane.publisher.publish(publication)
     except StoreWriteError as error:

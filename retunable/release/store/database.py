@@ -27,6 +27,7 @@ from retunable.release.store_url import StoreURL
 
 LOCK_SECONDS: Final = 30
 CONNECT_SECONDS: Final = 3
+IDLE_SECONDS: Final = 5
 _SQLITE: Final = "sqlite:///"
 
 
@@ -184,6 +185,8 @@ def _postgres_engine(conninfo: str) -> sqlalchemy.Engine:
             conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="retune"
         )
         connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        # A process that is stopped inside a transaction would hold the lock of all for ever.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
         connection.autocommit = False
         return connection
 
@@ -240,6 +243,8 @@ def _reason(error: DBAPIError, shown: str) -> str:
         return f"{where} refuses: {said}; log in with a role of sql/roles.sql that may do this"
     if "locked" in said or sqlstate in {"55P03", "40001", "23505"}:
         return f"{where} is being written by somebody else ({said}); nothing was written, try again"
-    if error.connection_invalidated or (sqlstate is None and "unable to open" in said):
-        return f"{where} cannot be reached ({said}); nothing is known to be written, look again"
+    if error.connection_invalidated:
+        return f"{where} was lost on the way ({said}); look whether it was written: retune audit"
+    if "unable to open" in said or (sqlstate is None and "psycopg" in type(error.orig).__module__):
+        return f"{where} cannot be reached ({said}); start it, or name another"
     return f"{where} refuses: {said}"
