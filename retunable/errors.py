@@ -109,7 +109,7 @@ class StoreWriteError(RetunableError):
 
 
 class ReleaseStoreError(RetunableError):
-    """The release store could not be read or written; a failed write left nothing behind."""
+    """The release store could not be read or written. Nothing was, unless the message says otherwise."""
 
 
 class ReleaseDamaged(ReleaseStoreError):
