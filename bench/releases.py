@@ -12,6 +12,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def main() -> None:
         for url in (f"sqlite:///{folder}/releases.db", server.url):
             set_up(url)
             with open_release_store(url) as store:
-                _measure(store, count=options.versions, size=lambda url=url: _bytes(server, url))
+                _measure(store, count=options.versions, size=partial(_bytes, server, url))
 
 
 def _options() -> argparse.Namespace:

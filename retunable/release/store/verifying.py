@@ -133,6 +133,6 @@ def _guards(work: Transaction) -> Iterator[Problem]:
 
 
 def _script(kind: DatabaseKind) -> str:
-    folder = files("retunable.release.store.migrations.versions")
+    folder = files("retunable.release.store") / "migrations" / "versions"
     scripts = [file for file in folder.iterdir() if file.name.endswith(f".{kind}.sql")]
     return "\n".join(file.read_text(encoding="utf-8") for file in scripts)
