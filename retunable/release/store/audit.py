@@ -1,7 +1,7 @@
 """The audit: appends entries to the chain, and reads them back by time, actor and field.
 
-Every row of the other tables is the detail of one entry, whose ``data`` repeats it; what a row of
-its own cannot show (a checksum covers the config) is in nobody's hands alone. ``verifying`` checks it.
+Every row of the other tables is the detail of one entry, whose ``data`` repeats it; ``verifying`` holds
+the two against each other.
 """
 
 from __future__ import annotations
