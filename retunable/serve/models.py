@@ -58,6 +58,7 @@ class ConfigReport(BaseModel):
     replacements: int
     last_replacement_cause: str | None
     provider_refusal: str | None
+    registered_tools: tuple[str, ...] = ()
     keys: Keys
 
     @classmethod
@@ -77,6 +78,7 @@ class ConfigReport(BaseModel):
                 "status": status.state.name,
                 "reason": status.reason.value if status.reason else None,
                 "stream": status.stream.value if status.stream else None,
+                "registered_tools": sorted(declaration.constraints.registered_tools or ()),
                 "keys": Keys(document=declaration.document, prefix=declaration.prefix),
             }
         )
