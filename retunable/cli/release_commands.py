@@ -208,6 +208,40 @@ def approve(
 
 
 @commands.command(epilog=EXIT_CODES_TEXT)
+def policy(
+    agent: o.AgentArgument,
+    require_approval: Annotated[
+        int | None,
+        typer.Option(
+            "--require-approval",
+            metavar="N",
+            min=0,
+            max=100,
+            help="So many people, the author apart.",
+        ),
+    ] = None,
+    message: o.MessageOption = "",
+    actor: o.ActorOption = None,
+    env: o.EnvironmentOption = None,
+    releases: o.ReleasesOption = None,
+    json: o.JsonOption = False,
+) -> None:
+    """Show or set what an environment asks before a version becomes active there."""
+
+    def command(output: Output) -> ExitCode:
+        from retunable.cli import policies
+
+        place = _place(agent, releases, env=env, actor=actor)
+        if require_approval is None:
+            return policies.show_policy(place, output=output)
+        return policies.set_policy(
+            place, require_approval=require_approval, message=message, output=output
+        )
+
+    finish(json, command)
+
+
+@commands.command(epilog=EXIT_CODES_TEXT)
 def key(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="secretstore/key or file:release.pem")

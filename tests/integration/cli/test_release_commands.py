@@ -196,6 +196,18 @@ def test_environments_do_not_cross_and_promotion_takes_what_ran(
     assert document(store)["environment"] == "default"
 
 
+def test_a_policy_keeps_a_version_back_and_nobody_approves_their_own(
+    retune: Retune, save: Save, store: RedisServer
+) -> None:
+    save("A")
+    assert retune("policy", AGENT, "--require-approval", "1", "-m", "care").code == 0
+    refused = retune("activate", AGENT, "1", "-m", "go", "--json")
+    assert (refused.code, refused.json["outcome"]) == (1, "not_approved")
+    own = retune("approve", AGENT, "1")
+    assert own.code == 1
+    assert "somebody else" in own.err
+
+
 def test_a_key_from_a_local_secret_store_signs(
     retune: Retune, save: Save, store: RedisServer, tmp_path: Path
 ) -> None:
