@@ -43,8 +43,10 @@ class Place:
 
     @property
     def environment(self) -> str:
-        """The environment, as the program would call it."""
-        return self.where.environment or "default"
+        """The environment that is named, else that of the agent's running process."""
+        if self.where.environment is not None or self.where.agent is None:
+            return self.where.environment or "default"
+        return find_target(self.where, running_agents()).environment
 
     def for_agent(self, agent: str) -> Place:
         """The same place, for another agent."""

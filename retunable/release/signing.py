@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retunable.config.trust import encoded, signed_bytes
+from retunable.config.rejection import Refused
+from retunable.config.trust import KEY_ID, Trust, encoded, signed_bytes
 from retunable.errors import ConfigurationError
+from retunable.live.ed25519 import verify
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,6 +53,19 @@ class SigningKey:
         """
         value = encoded(self._private.sign(signed_bytes(document)))
         return {**document, "signature": {"key": self.id, "value": value}}
+
+
+def fits(document: Mapping[str, Any]) -> bool:
+    """Tell whether a document's signature is that of the key that it names, trusted or not."""
+    signature = document.get("signature")
+    key = signature.get("key") if isinstance(signature, dict) else None
+    if not isinstance(key, str) or not KEY_ID.fullmatch(key):
+        return False
+    try:
+        Trust(frozenset({key}), verify).check(document)
+    except Refused:
+        return False
+    return True
 
 
 _NO_KEY = (

@@ -51,11 +51,7 @@ def settle_pending(plane: ControlPlane, site: Site) -> tuple[Finished, ...]:
 
 def finish(plane: ControlPlane, site: Site, deployment: Deployment) -> Finished:
     """Publish one pending deployment and settle it. Raises as ``settle_pending``."""
-    if plane.key is None and deployment.data.get("key"):
-        raise ConfigurationError(
-            f"generation {deployment.generation} of {site.agent} was begun with the signing key "
-            f"{deployment.data['key']}; name a signing key to end it"
-        )
+    check_key(plane, deployment)
     with plane.store.snapshot() as work:
         document = document_of(deployment, config_of(work, deployment), plane.key)
     return finish_as(plane, site, deployment, document=document, standing=look(plane, site))
@@ -76,6 +72,15 @@ def finish_as(
         settled = _settle(work, deployment, met)
     plane.store.reached(Point.SETTLED)
     return Finished(settled, met)
+
+
+def check_key(plane: ControlPlane, deployment: Deployment) -> None:
+    """Raise ConfigurationError where a signed deployment would be published without a signature."""
+    if plane.key is None and deployment.data.get("key"):
+        raise ConfigurationError(
+            f"generation {deployment.generation} of {deployment.agent} was begun with the signing "
+            f"key {deployment.data['key']}; name a signing key to publish it"
+        )
 
 
 def config_of(work: Transaction, deployment: Deployment) -> dict[str, Any] | None:

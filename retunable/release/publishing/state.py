@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from retunable.config.items import Item, Unreadable
+from retunable.config.jsontext import parse_json
 from retunable.errors import StoreWriteError
 from retunable.release.documents import StoredDocument, json_text, stored_document
 from retunable.release.landing import Landed, Moved, Outrun, Publication
@@ -14,11 +15,13 @@ from retunable.release.publishing.envelopes import document_of
 from retunable.release.publishing.outcomes import Activated, Changed, Outcome
 from retunable.release.publishing.settling import (
     Finished,
+    check_key,
     config_of,
     says_the_same,
     settle_pending,
 )
-from retunable.release.publishing.site import ControlPlane, Site, look
+from retunable.release.publishing.site import ControlPlane, Site, Standing, look
+from retunable.release.signing import fits
 from retunable.release.store import audit, deployments
 from retunable.release.store.audit import Record
 from retunable.release.store.records import Deployment
@@ -56,13 +59,16 @@ def state(plane: ControlPlane, site: Site) -> State:
         document = document_of(active, config_of(work, active), plane.key) if active else None
     standing = look(plane, site)
     published = stored_document(standing.document)
-    same = document is not None and says_the_same(standing, document)
+    drift: str | None = None
+    if active is not None and document is not None:
+        same = says_the_same(standing, document)
+        drift = _signature_fault(active, standing) if same else _difference(active, published)
     return State(
         active=active,
         pending=pending,
         published=published,
         overrides=standing.overrides,
-        drift=() if same or active is None else (_difference(active, published),),
+        drift=() if drift is None else (drift,),
     )
 
 
@@ -92,6 +98,7 @@ def _again(
     plane: ControlPlane, site: Site, active: Deployment, reason: str
 ) -> Deployment | Outcome:
     """Write the same bytes again; a new generation where a higher one stands already."""
+    check_key(plane, active)
     standing = look(plane, site)
     with plane.store.snapshot() as work:
         document = document_of(active, config_of(work, active), plane.key)
@@ -116,6 +123,19 @@ def _again(
         case Landed():
             _write_down(plane, site, active, reason)
             return active
+
+
+def _signature_fault(active: Deployment, standing: Standing) -> str | None:
+    """Tell what is wrong with the signature of a document that is right otherwise."""
+    value = parse_json(standing.document.value) if isinstance(standing.document, Item) else None
+    signature = value.get("signature") if isinstance(value, dict) else None
+    wanted = f"version {active.version} (generation {active.generation}) is active"
+    if signature is None:
+        signed = active.data.get("key") is not None
+        return f"{wanted}, and what stands has lost its signature" if signed else None
+    if not isinstance(value, dict) or not fits(value):
+        return f"{wanted}, and the signature of what stands does not fit"
+    return None
 
 
 def _write_down(plane: ControlPlane, site: Site, active: Deployment, reason: str) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from retunable.config.items import Item
+from retunable.errors import ConfigurationError
 from retunable.release.documents import json_text
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.one_database import is_one_database
@@ -304,6 +308,25 @@ def test_a_higher_generation_by_hand_is_overtaken(plane: ControlPlane) -> None:
     owner = {"retunable": 1, "agent": SITE.agent, "environment": "production"}
     _drift(plane, json_text({**owner, "generation": 9, "stable": {}}))
     assert running(plane)[0] == 10
+
+
+@pytest.mark.parametrize(
+    "signature", [None, {"key": "x", "value": "x"}, {"key": OURS.id, "value": "x"}]
+)
+def test_a_signature_altered_by_hand_is_drift_and_only_a_key_mends_it(
+    world: World, signature: Any
+) -> None:
+    with world.plane(key=OURS) as signing:
+        put(signing, SITE, save(signing, "Signed"))
+        right = published(signing)
+        signing.publisher.write({SITE.document: json_text(right | {"signature": signature})})
+
+        with world.plane() as careless:
+            assert len(state(careless, SITE).drift) == 1
+            with pytest.raises(ConfigurationError, match="name a signing key"):
+                publish(careless, SITE)
+        assert isinstance(publish(signing, SITE), Published)
+        assert published(signing) == right
 
 
 def test_a_text_survives_byte_for_byte(plane: ControlPlane) -> None:
