@@ -83,3 +83,41 @@ def wait_seconds(
 RunningAgent = Annotated[Where, Given(running_agent)]
 AgentAndStore = Annotated[Where, Given(agent_and_store)]
 Wait = Annotated[float | None, Given(wait_seconds)]
+AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
+VersionArgument = Annotated[
+    int, typer.Argument(metavar="N", min=1, help="A version; see retune versions.")
+]
+ReleasesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--releases",
+        metavar="URL",
+        help="The release store, postgresql://… or sqlite:///…; else RETUNABLE_RELEASES, or "
+        ".retunable/releases.db here.",
+    ),
+]
+ActorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--actor", metavar="NAME", help="Recorded beside who is logged in, never instead."
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--signing-key",
+        metavar="NAME",
+        help="secretstore/key or file:release.pem; else RETUNABLE_SIGNING_KEY.",
+    ),
+]
+MessageOption = Annotated[str, typer.Option("--message", "-m", metavar="WHY", help="The reason.")]
+ExpectOption = Annotated[
+    int | None,
+    typer.Option("--expect", metavar="N", min=0, help="Only if N is still active; 0 for none."),
+]
+KeepOverridesOption = Annotated[
+    bool, typer.Option("--keep-overrides", help="Leave field keys and overrides in place.")
+]
+WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Return when the agents of this folder have taken it.")
+]

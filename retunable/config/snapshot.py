@@ -27,13 +27,16 @@ class Provenance:
     """Where one field's value comes from.
 
     ``key`` is the store key (None for a code default), ``item_version`` what the store calls
-    its version, and ``kept`` tells that it is a last good value, not what stands there now.
+    its version, and ``kept`` tells that it is a last good value, not what stands there now. An
+    override that stands in the envelope has the document's key and ``expires_at``, in seconds
+    since the epoch.
     """
 
     layer: Layer
     key: str | None = None
     item_version: str = ""
     kept: bool = False
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,9 @@ class Snapshot:
     ``canary_overrides`` are the field keys that are valid above the canary. ``version``,
     ``version_checksum`` and ``generation`` come from an active release envelope. ``lost`` names
     store keys whose item is gone and whose last value is kept. ``whole`` is False where one
-    poisoned value kept the store from being read in one piece.
+    poisoned value kept the store from being read in one piece. ``overrides`` are those of field
+    keys and those of the envelope; at ``expires_at`` the first of the latter ends, and the
+    snapshot with it.
     """
 
     agent: str
@@ -64,6 +69,7 @@ class Snapshot:
     lost: tuple[str, ...] = ()
     not_honoured: tuple[str, ...] = ()
     whole: bool = True
+    expires_at: float | None = None
     revision: int = 0
     constraints: Constraints = field(default_factory=Constraints, compare=False, repr=False)
 
