@@ -13,9 +13,10 @@ from retunable.cli.confirmation import Confirmation, confirm, replicas_of
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.expectation import Applied, Rejected, ReleaseTaken
 from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
 from retunable.cli.refusals import activated
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Desk, Place, release_desk
+from retunable.cli.releasing import Desk, release_desk
 from retunable.cli.writing import NOBODY
 from retunable.release.publishing.activation import Wish
 from retunable.release.publishing.activation import activate as activate_version

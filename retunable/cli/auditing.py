@@ -6,8 +6,9 @@ from retunable.cli.ages import moment
 from retunable.cli.changes import field_named
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
+from retunable.cli.place import Place
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Place, release_store
+from retunable.cli.releasing import release_store
 from retunable.release.store import approvals, audit, deployments, versions
 from retunable.release.store.approvals import Approved, NoSuchVersion, OwnVersion
 from retunable.release.store.moments import BEGINNING

@@ -10,8 +10,9 @@ from typing import Final, assert_never
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Place, release_desk, release_store
+from retunable.cli.releasing import release_desk, release_store
 from retunable.cli.saving import captured, config_in
 from retunable.cli.version_list import the_version
 from retunable.config.agent_config import AgentConfig, config_from

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
+from retunable.cli.place import Place
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Place, release_store
+from retunable.cli.releasing import release_store
 from retunable.release.store import policies
 
 

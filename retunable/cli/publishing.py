@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Desk, Place, release_desk
+from retunable.cli.releasing import Desk, release_desk
 from retunable.config.items import Item
 from retunable.release.publishing.outcomes import Changed
 from retunable.release.publishing.state import publish as publish_active

@@ -5,100 +5,78 @@ Those modules are imported when a command runs, so that ``--help`` and completio
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from retunable.cli import options as o
-from retunable.cli.ending import finish
-from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode
+from retunable.cli.command import command
+from retunable.cli.exits import ExitCode
+from retunable.cli.options import ResourcesOption
 from retunable.cli.output import Output
-from retunable.cli.where import Where
-
-if TYPE_CHECKING:
-    from retunable.cli.releasing import Place
+from retunable.cli.release_options import (
+    AgentArgument,
+    BothStores,
+    BothStoresBy,
+    MessageOption,
+    Recorded,
+    RecordedBy,
+    RecordedThere,
+    VersionArgument,
+)
+from retunable.cli.where import DEFAULT_RESOURCES
 
 commands = typer.Typer()
 
 
-@commands.command("versions", epilog=EXIT_CODES_TEXT)
-def versions_(
-    agent: o.AgentArgument,
+@command(commands)
+def versions(
+    agent: AgentArgument,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")
     ] = 50,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    place: Recorded,
+    output: Output,
+) -> ExitCode:
     """List an agent's versions, newest first, with where each is active."""
+    from retunable.cli import version_list
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import version_list
-
-        return version_list.list_versions(_place(agent, releases), limit=limit, output=output)
-
-    finish(json, command)
+    return version_list.list_versions(place.of(agent), limit=limit, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def show(
-    agent: o.AgentArgument,
-    version: o.VersionArgument,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    agent: AgentArgument, version: VersionArgument, *, place: Recorded, output: Output
+) -> ExitCode:
     """Show one version whole."""
+    from retunable.cli import version_list
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import version_list
-
-        return version_list.show(_place(agent, releases), version, output=output)
-
-    finish(json, command)
+    return version_list.show(place.of(agent), version, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def save(
-    agent: o.AgentArgument,
-    message: o.MessageOption,
+    agent: AgentArgument,
+    message: MessageOption,
     file: Annotated[
         str | None,
         typer.Argument(
             metavar="[FILE]", help="YAML or JSON, - for stdin; without it, what runs now."
         ),
     ] = None,
-    actor: o.ActorOption = None,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    place: BothStoresBy,
+    output: Output,
+) -> ExitCode:
     """Save a new version; what the latest one already is makes none."""
-    where = Where(
-        agent=agent,
-        environment=env,
-        prefix=prefix,
-        store=store,
-        resources=resources_path,
-        component=component,
-    )
+    from retunable.cli import saving
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import saving
-
-        place = _place(agent, releases, where=where, actor=actor)
-        return saving.save(place, file, message=message, output=output)
-
-    finish(json, command)
+    return saving.save(place.of(agent), file, message=message, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def diff(
-    agent: o.AgentArgument,
+    agent: AgentArgument,
     old: Annotated[
         str,
         typer.Argument(metavar="A", help="A version, active, effective, an environment, a file."),
@@ -107,34 +85,17 @@ def diff(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 1 where they differ.")
     ] = False,
-    env: o.EnvironmentOption = None,
-    prefix: o.PrefixOption = None,
-    store: o.StoreOption = None,
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    component: o.ComponentOption = None,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    place: BothStores,
+    output: Output,
+) -> ExitCode:
     """Show what differs between any two, field by field and prompts word by word."""
-    where = Where(
-        agent=agent,
-        environment=env,
-        prefix=prefix,
-        store=store,
-        resources=resources_path,
-        component=component,
-    )
+    from retunable.cli import comparing
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import comparing
-
-        place = _place(agent, releases, where=where)
-        return comparing.compare(place, old, new, exit_code=exit_code, output=output)
-
-    finish(json, command)
+    return comparing.compare(place.of(agent), old, new, exit_code=exit_code, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def audit(
     agent: Annotated[
         str | None, typer.Argument(metavar="[AGENT]", help="Only this agent's.")
@@ -151,65 +112,51 @@ def audit(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nothing was changed or taken away.")
     ] = False,
-    env: o.EnvironmentOption = None,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    place: RecordedThere,
+    output: Output,
+) -> ExitCode:
     """Show who changed what, when and why."""
+    from retunable.cli import auditing
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import auditing
-
-        place = _place(agent, releases, env=env)
-        if verify:
-            return auditing.verify_audit(place, output=output)
-        return auditing.show_audit(place, since=since, actor=actor, field=field, output=output)
-
-    finish(json, command)
+    there = place.of(agent)
+    if verify:
+        return auditing.verify_audit(there, output=output)
+    return auditing.show_audit(there, since=since, actor=actor, field=field, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def at(
-    agent: o.AgentArgument,
+    agent: AgentArgument,
     time: Annotated[str, typer.Argument(metavar="TIME", help="2026-11-21T15:00, or 2h ago.")],
-    env: o.EnvironmentOption = None,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    *,
+    place: RecordedThere,
+    output: Output,
+) -> ExitCode:
     """Show what was active at a moment."""
+    from retunable.cli import auditing
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import auditing
-
-        return auditing.active_at(_place(agent, releases, env=env), time, output=output)
-
-    finish(json, command)
+    return auditing.active_at(place.of(agent), time, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def approve(
-    agent: o.AgentArgument,
-    version: o.VersionArgument,
-    message: o.MessageOption = "",
-    actor: o.ActorOption = None,
-    env: o.EnvironmentOption = None,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    agent: AgentArgument,
+    version: VersionArgument,
+    message: MessageOption = "",
+    *,
+    place: RecordedBy,
+    output: Output,
+) -> ExitCode:
     """Approve a version for an environment, as the person who is logged in."""
+    from retunable.cli import auditing
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import auditing
-
-        place = _place(agent, releases, env=env, actor=actor)
-        return auditing.approve(place, version, message=message, output=output)
-
-    finish(json, command)
+    return auditing.approve(place.of(agent), version, message=message, output=output)
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def policy(
-    agent: o.AgentArgument,
+    agent: AgentArgument,
     require_approval: Annotated[
         int | None,
         typer.Option(
@@ -220,54 +167,32 @@ def policy(
             help="So many people, the author apart.",
         ),
     ] = None,
-    message: o.MessageOption = "",
-    actor: o.ActorOption = None,
-    env: o.EnvironmentOption = None,
-    releases: o.ReleasesOption = None,
-    json: o.JsonOption = False,
-) -> None:
+    message: MessageOption = "",
+    *,
+    place: RecordedBy,
+    output: Output,
+) -> ExitCode:
     """Show or set what an environment asks before a version becomes active there."""
+    from retunable.cli import policies
 
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import policies
-
-        place = _place(agent, releases, env=env, actor=actor)
-        if require_approval is None:
-            return policies.show_policy(place, output=output)
-        return policies.set_policy(
-            place, require_approval=require_approval, message=message, output=output
-        )
-
-    finish(json, command)
+    there = place.of(agent)
+    if require_approval is None:
+        return policies.show_policy(there, output=output)
+    return policies.set_policy(
+        there, require_approval=require_approval, message=message, output=output
+    )
 
 
-@commands.command(epilog=EXIT_CODES_TEXT)
+@command(commands)
 def key(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="secretstore/key or file:release.pem")
     ],
-    resources_path: o.ResourcesOption = o.DEFAULT_RESOURCES,
-    json: o.JsonOption = False,
-) -> None:
-    """Show the public key of a signing key, as a program names it in trust=."""
-
-    def command(output: Output) -> ExitCode:
-        from retunable.cli import signing_keys
-
-        return signing_keys.show_key(name, resources=Path(resources_path), output=output)
-
-    finish(json, command)
-
-
-def _place(
-    agent: str | None,
-    releases: str | None,
+    resources_path: ResourcesOption = DEFAULT_RESOURCES,
     *,
-    where: Where | None = None,
-    env: str | None = None,
-    actor: str | None = None,
-) -> Place:
-    from retunable.cli.releasing import Place
+    output: Output,
+) -> ExitCode:
+    """Show the public key of a signing key, as a program names it in trust=."""
+    from retunable.cli import signing_keys
 
-    there = where or Where(agent=agent, environment=env)
-    return Place(where=there, releases=releases, actor=actor)
+    return signing_keys.show_key(name, resources=resources_path, output=output)

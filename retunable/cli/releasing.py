@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.place import Place
 from retunable.cli.target import Target, find_store, find_target
-from retunable.cli.where import Where
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store.release_store import open_release_store
 from retunable.serve.address import running_agents
@@ -23,34 +22,6 @@ if TYPE_CHECKING:
 RELEASES_VARIABLE: Final = "RETUNABLE_RELEASES"
 KEY_VARIABLE: Final = "RETUNABLE_SIGNING_KEY"
 DEFAULT_RELEASES: Final = "sqlite:///.retunable/releases.db"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What a person named: the agent with its configuration store, and the release store."""
-
-    where: Where
-    releases: str | None = None
-    actor: str | None = None
-    signing_key: str | None = None
-
-    @property
-    def agent(self) -> str:
-        """The agent's name; end the command where nobody named one."""
-        if self.where.agent is None:
-            raise Stop("name the agent", ExitCode.USAGE)
-        return self.where.agent
-
-    @property
-    def environment(self) -> str:
-        """The environment that is named, else that of the agent's running process."""
-        if self.where.environment is not None or self.where.agent is None:
-            return self.where.environment or "default"
-        return find_target(self.where, running_agents()).environment
-
-    def for_agent(self, agent: str) -> Place:
-        """The same place, for another agent."""
-        return replace(self, where=replace(self.where, agent=agent))
 
 
 @dataclass(frozen=True, slots=True)

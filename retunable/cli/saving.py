@@ -10,8 +10,9 @@ from typing import Any
 from retunable.cli.agent_client import AgentAway, AgentClient
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
+from retunable.cli.place import Place
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Desk, Place, release_desk, release_store
+from retunable.cli.releasing import Desk, release_desk, release_store
 from retunable.release.config_files import ConfigFile, FileFault, parse_config, read_config
 from retunable.release.publishing.capturing import Captured, NotCaptured, capture
 from retunable.release.store import versions

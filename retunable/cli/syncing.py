@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
+from retunable.cli.place import Place
 from retunable.cli.refusals import activated
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Place, release_desk, release_store
+from retunable.cli.releasing import release_desk, release_store
 from retunable.cli.version_list import the_version
 from retunable.release.config_files import ConfigFile, FileFault, config_files, read_config
 from retunable.release.publishing.activation import Wish, activate
@@ -46,7 +47,7 @@ def check(place: Place, folder: Path, *, output: Output) -> ExitCode:
         found = differences(work, sources, environment=place.environment)
         agents = {source.agent for source in sources} - {drift.agent for drift in found}
     for agent in sorted(agents):
-        with release_desk(place.for_agent(agent)) as desk:
+        with release_desk(place.of(agent)) as desk:
             drift = state(desk.plane, desk.site).drift
         found += tuple(Drift(agent, reason) for reason in drift)
     for one in found:
@@ -113,7 +114,7 @@ def _or_stop(found: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _activate(place: Place, one: Synced, output: Output) -> int | None:
-    with release_desk(place.for_agent(one.source.agent)) as desk:
+    with release_desk(place.of(one.source.agent)) as desk:
         with desk.plane.store.snapshot() as work:
             active = deployments.active(work, desk.site.agent, environment=desk.site.environment)
         if active is not None and active.checksum == one.version.checksum:

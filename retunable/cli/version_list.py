@@ -7,8 +7,9 @@ from datetime import datetime
 from retunable.cli.ages import age
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
 from retunable.cli.release_json import plain
-from retunable.cli.releasing import Place, release_store
+from retunable.cli.releasing import release_store
 from retunable.release.store import deployments, versions
 from retunable.release.store.database import Transaction
 from retunable.release.store.records import Version
