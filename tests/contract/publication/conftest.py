@@ -17,6 +17,9 @@ from retunable.release.publishing.site import ControlPlane
 from retunable.release.store.release_store import open_release_store, set_up
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import Publisher
+from retunable.sidecar.configuration import ConfigurationFile
+from retunable.sidecar.environment import store_url as sqlite_url
+from retunable.sidecar.files import configuration_file
 from tests.contract.publication.worlds import World
 
 NUMBERS = count(1)
@@ -33,12 +36,16 @@ TABLES = {
         pytest.param("redis", marks=pytest.mark.redis),
         pytest.param("postgresql", marks=pytest.mark.postgresql),
         pytest.param("postgresql-documented", marks=pytest.mark.postgresql),
+        pytest.param("sqlite", marks=pytest.mark.embedded),
     ],
 )
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RedisServer | PostgresServer]:
-    """A store of each kind: PostgreSQL with our table and with Dapr's own."""
+) -> Iterator[RedisServer | PostgresServer | None]:
+    """A store of each kind: PostgreSQL with our table and with Dapr's own; a file needs none."""
+    if request.param == "sqlite":
+        yield None
+        return
     folder = tmp_path_factory.mktemp("store")
     if request.param == "redis":
         request.getfixturevalue("redis_program")
@@ -53,14 +60,22 @@ def server(
 
 
 @pytest.fixture
-def store_url(server: RedisServer | PostgresServer) -> StoreURL:
+def store_url(server: RedisServer | PostgresServer | None, tmp_path: Path) -> StoreURL:
     """That store, empty."""
+    if server is None:
+        return embedded_store(tmp_path)
     if isinstance(server, RedisServer):
         with server.client() as client:
             client.flushall()
     else:
         server.execute("DELETE FROM configuration")
     return StoreURL.parse(server.url)
+
+
+def embedded_store(data_dir: Path) -> StoreURL:
+    """A configuration file as an embedded sidecar leaves it."""
+    ConfigurationFile(configuration_file(data_dir)).read([])
+    return StoreURL.parse(sqlite_url(data_dir))
 
 
 @pytest.fixture
@@ -106,6 +121,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("sqlite and postgresql", marks=pytest.mark.postgresql),
         pytest.param("postgresql and redis", marks=[pytest.mark.redis, pytest.mark.postgresql]),
         pytest.param("one postgresql", marks=pytest.mark.postgresql),
+        pytest.param("sqlite and embedded", marks=pytest.mark.embedded),
     ]
 )
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
@@ -118,18 +134,21 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
         with postgres.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE world".encode())
         database = postgres.url_of(name)
-    configuration = database
     if kind.endswith("redis"):
         redis: RedisServer = request.getfixturevalue("redis_for_worlds")
         with redis.client() as client:
             client.flushall()
-        configuration = redis.url
+        configuration = StoreURL.parse(redis.url)
+    elif kind.endswith("embedded"):
+        configuration = embedded_store(tmp_path)
+    else:
+        configuration = StoreURL.parse(database)
     releases = database
     if kind.startswith("sqlite"):
         file = tmp_path / "releases.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         releases = f"sqlite:///{file}"
-    return World(releases, StoreURL.parse(configuration), together=kind == "one postgresql")
+    return World(releases, configuration, together=kind == "one postgresql")
 
 
 @pytest.fixture
