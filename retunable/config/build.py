@@ -7,6 +7,7 @@ cannot be used becomes a ``Rejection``, and its last good value goes on in its p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -77,15 +78,14 @@ def build(
     base = _timed(_read_base(declaration, current, last_good, store), now)
     overrides = _overrides(declaration, base.effective, current, last_good, store)
     above_canary = _above_canary(declaration, base, current, last_good, store)
-    timed = values_of(base.timed)
     lost = tuple(current) if lost_all else (declaration.document,) if base.lost else ()
     snapshot = Snapshot(
         agent=declaration.agent,
         environment=declaration.environment,
         config=base.effective.with_values(overrides.values),
         **_document_parts(base.document),
-        overrides=MappingProxyType(timed | overrides.values),
-        canary_overrides=MappingProxyType(timed | above_canary.values),
+        overrides=_with_timed(base, overrides),
+        canary_overrides=_with_timed(base, above_canary),
         provenance=MappingProxyType(_provenance(declaration, base, overrides)),
         rejected=(
             *base.rejections,
@@ -165,15 +165,26 @@ def _kept_base(
 
 def _above_canary(
     declaration: Declaration, base: _Base, current: Items, last_good: LastGood, store: StoreKind
-) -> Overrides:
+) -> Overrides | None:
     """Read the field keys above the canary, where a rule across fields may fail on its own."""
-    if isinstance(base.document, Envelope) and base.document.canary is not None:
-        below = base.document.canary.config.with_values(values_of(base.timed))
-        return _overrides(declaration, below, current, last_good, store)
-    return Overrides({}, (), {})
+    if not isinstance(base.document, Envelope) or base.document.canary is None:
+        return None
+    below = base.document.canary.config.with_values(values_of(base.timed))
+    return _overrides(declaration, below, current, last_good, store)
 
 
-def _for_canary_alone(above_canary: Overrides, overrides: Overrides) -> tuple[Rejection, ...]:
+def _with_timed(base: _Base, overrides: Overrides | None) -> Mapping[str, Any]:
+    """Return the envelope's overrides with the field keys above them, for one variant."""
+    if overrides is None:
+        return MappingProxyType({})
+    return MappingProxyType(values_of(base.timed) | overrides.values)
+
+
+def _for_canary_alone(
+    above_canary: Overrides | None, overrides: Overrides
+) -> tuple[Rejection, ...]:
+    if above_canary is None:
+        return ()
     return tuple(
         replace(rejection, reason=f"for the canary: {rejection.reason}")
         for rejection in above_canary.rejections

@@ -44,12 +44,12 @@ class Snapshot:
     """One frozen view of the store's items, validated and layered.
 
     ``config`` is what stable gives without any flag; ``resolve`` says what one caller gets.
-    ``canary_overrides`` are the field keys that are valid above the canary. ``version``,
-    ``version_checksum`` and ``generation`` come from an active release envelope. ``lost`` names
-    store keys whose item is gone and whose last value is kept. ``whole`` is False where one
-    poisoned value kept the store from being read in one piece. ``overrides`` are those of field
-    keys and those of the envelope; at ``expires_at`` the first of the latter ends, and the
-    snapshot with it.
+    ``overrides`` are those of the envelope and, above them, the field keys that are valid above
+    stable; ``canary_overrides`` the same above the canary. At ``expires_at`` the first of the
+    envelope's ends, and the snapshot with it. ``version``, ``version_checksum`` and
+    ``generation`` come from an active release envelope. ``lost`` names store keys whose item is
+    gone and whose last value is kept. ``whole`` is False where one poisoned value kept the store
+    from being read in one piece.
     """
 
     agent: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from retunable.config.agent_config import AgentConfig, InvalidField, check_field
@@ -17,6 +16,7 @@ from retunable.config.constraints import Constraints
 from retunable.config.fields import FIELD_BY_NAME, nearest_field
 from retunable.config.fieldset import check_constraints
 from retunable.config.rejection import Refused
+from retunable.config.shape import a_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,5 @@ def _parse(name: str, member: Any) -> TimedOverride:
         value = check_field(name, member["value"])
     except InvalidField as error:
         raise Refused("invalid_value", f"overrides: {error}", field=name) from error
-    return TimedOverride(name, value, _moment(name, member["expires_at"]))
-
-
-def _moment(name: str, text: object) -> float:
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Refused(
-            "shape", f"overrides.{name}.expires_at must be a time like '2026-11-21T15:00:00Z'"
-        )
-    return moment.timestamp()
+    ends = a_time(f"overrides.{name}.expires_at", member["expires_at"])
+    return TimedOverride(name, value, ends)

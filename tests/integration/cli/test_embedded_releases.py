@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,10 @@ class Example:
     """``python agent.py``, where nothing names a sidecar."""
 
     def __init__(self, folder: Path) -> None:
-        self._url = f"http://127.0.0.1:{free_port()}"
+        self._port = free_port()
         unset = (*NAMING, *VARIABLES, "APP_ID", "DAPR_APP_ID", "OPENAI_API_KEY")
         inherited = {name: value for name, value in os.environ.items() if name not in unset}
-        own = {"PYTHONPATH": str(CHECKOUT), "RETUNABLE_HTTP": self._url.removeprefix("http://")}
+        own = {"PYTHONPATH": str(CHECKOUT), "RETUNABLE_HTTP": f"127.0.0.1:{self._port}"}
         self.process = ChildProcess(
             Launch(
                 name="agent.py",
@@ -50,13 +50,13 @@ class Example:
         )
 
     def ask(self, message: str) -> str:
-        request = urllib.request.Request(
-            f"{self._url}/agent/runs",
-            json.dumps({"message": message}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            text: str = json.load(response)["text"]
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            body = json.dumps({"message": message})
+            connection.request("POST", "/agent/runs", body, {"Content-Type": "application/json"})
+            text: str = json.loads(connection.getresponse().read())["text"]
+        finally:
+            connection.close()
         return text
 
 
