@@ -71,6 +71,15 @@ def test_a_field_key_that_an_override_makes_invalid_is_refused_above_the_canary_
 
 
 @pytest.mark.parametrize("user", BOTH)
+def test_a_field_key_may_need_the_overrides_below_it(user: str) -> None:
+    to_openai = {"provider": ("openai", NINE), "model": ("gpt-small", NINE)}
+    snapshot = built(document(offered(to_openai), llm_model="gpt-large")).snapshot
+
+    assert snapshot.rejected == ()
+    assert asked(snapshot, user).effective.config.model == "gpt-large"
+
+
+@pytest.mark.parametrize("user", BOTH)
 @pytest.mark.parametrize(
     ("change", "field", "value"),
     [
