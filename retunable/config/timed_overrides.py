@@ -45,9 +45,12 @@ def parse_timed_overrides(
         raise Refused("shape", "overrides must be an object of fields")
     parsed = [_parse(name, member) for name, member in value.items()]
     overrides = tuple(sorted(parsed, key=lambda override: override.expires_at))
+    # Those of one moment end together: between them is no state.
+    moments = {override.expires_at for override in overrides}
+    states = [values_of(one for one in overrides if one.expires_at >= moment) for moment in moments]
     for config in above:
-        for first in range(len(overrides)):
-            check_constraints(config.with_values(values_of(overrides[first:])), constraints)
+        for state in states:
+            check_constraints(config.with_values(state), constraints)
     return overrides
 
 

@@ -81,6 +81,14 @@ def test_a_state_that_an_end_would_lead_to_is_checked_before() -> None:
     assert codes(result) == {DOCUMENT: "constraint"}
 
 
+def test_overrides_of_one_moment_end_together() -> None:
+    offered = overriding(provider=("openai", NINE), model=("gpt-small", NINE))
+    result = built(document(offered))
+
+    assert codes(result) == {}
+    assert result.snapshot.config.model == "gpt-small"
+
+
 @pytest.mark.parametrize(
     ("overrides", "code", "says"),
     [
