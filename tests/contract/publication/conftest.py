@@ -24,52 +24,44 @@ from tests.contract.publication.worlds import World
 
 NUMBERS = count(1)
 CHECKOUT = Path(__file__).parents[3]
+OUR_TABLE = CHECKOUT / "sql" / "configuration.sql"
 TABLES = {
-    "postgresql": CHECKOUT / "sql" / "configuration.sql",
-    "postgresql-documented": CHECKOUT / "dev" / "documented_table.sql",
+    "world": OUR_TABLE,
+    "ours": OUR_TABLE,
+    "documented": CHECKOUT / "dev" / "documented_table.sql",
 }
 
 
 @pytest.fixture(
-    scope="module",
     params=[
         pytest.param("redis", marks=pytest.mark.redis),
-        pytest.param("postgresql", marks=pytest.mark.postgresql),
-        pytest.param("postgresql-documented", marks=pytest.mark.postgresql),
+        pytest.param("ours", id="postgresql", marks=pytest.mark.postgresql),
+        pytest.param("documented", id="postgresql-documented", marks=pytest.mark.postgresql),
         pytest.param("sqlite", marks=pytest.mark.embedded),
     ],
 )
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RedisServer | PostgresServer | None]:
-    """A store of each kind: PostgreSQL with our table and with Dapr's own; a file needs none."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> StoreURL:
+    """An empty store of each kind: PostgreSQL with our table and with Dapr's own."""
     if request.param == "sqlite":
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("store")
-    if request.param == "redis":
-        request.getfixturevalue("redis_program")
-        with RedisServer(folder) as redis:
-            yield redis
-        return
-    request.getfixturevalue("postgres_program")
-    with PostgresServer(folder) as postgres:
-        with postgres.connect() as connection:
-            connection.execute(TABLES[request.param].read_bytes())
-        yield postgres
-
-
-@pytest.fixture
-def store_url(server: RedisServer | PostgresServer | None, tmp_path: Path) -> StoreURL:
-    """That store, empty."""
-    if server is None:
         return embedded_store(tmp_path)
-    if isinstance(server, RedisServer):
-        with server.client() as client:
-            client.flushall()
-    else:
-        server.execute("DELETE FROM configuration")
-    return StoreURL.parse(server.url)
+    if request.param == "redis":
+        return StoreURL.parse(emptied(request.getfixturevalue("redis_for_worlds")).url)
+    postgres: PostgresServer = request.getfixturevalue("postgres_for_worlds")
+    return StoreURL.parse(new_database(postgres, request.param))
+
+
+def emptied(redis: RedisServer) -> RedisServer:
+    with redis.client() as client:
+        client.flushall()
+    return redis
+
+
+def new_database(postgres: PostgresServer, template: str) -> str:
+    """The URL of a new database, which is a copy."""
+    name = f"copy_{next(NUMBERS)}"
+    with postgres.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return postgres.url_of(name)
 
 
 def embedded_store(data_dir: Path) -> StoreURL:
@@ -98,12 +90,13 @@ def redis_for_worlds(
 def postgres_for_worlds(
     postgres_program: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PostgresServer]:
-    """A server with a database ``world``, where both stores are set up, to copy from."""
+    """A server with databases to copy from: ``world`` has both stores, the others one table."""
     with PostgresServer(tmp_path_factory.mktemp("postgresql")) as postgres:
-        with postgres.connect() as connection:
-            connection.execute(b"CREATE DATABASE world")
-        with psycopg.connect(postgres.url_of("world"), autocommit=True) as connection:
-            connection.execute(TABLES["postgresql"].read_bytes())
+        for database, table in TABLES.items():
+            with postgres.connect() as connection:
+                connection.execute(f"CREATE DATABASE {database}".encode())
+            with psycopg.connect(postgres.url_of(database), autocommit=True) as connection:
+                connection.execute(table.read_bytes())
         set_up(postgres.url_of("world"))
         yield postgres
 
@@ -129,15 +122,9 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     kind = request.param
     database = ""
     if "postgresql" in kind:
-        postgres: PostgresServer = request.getfixturevalue("postgres_for_worlds")
-        name = f"world_{next(NUMBERS)}"
-        with postgres.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE world".encode())
-        database = postgres.url_of(name)
+        database = new_database(request.getfixturevalue("postgres_for_worlds"), "world")
     if kind.endswith("redis"):
-        redis: RedisServer = request.getfixturevalue("redis_for_worlds")
-        with redis.client() as client:
-            client.flushall()
+        redis = emptied(request.getfixturevalue("redis_for_worlds"))
         configuration = StoreURL.parse(redis.url)
     elif kind.endswith("embedded"):
         configuration = embedded_store(tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,16 +11,20 @@ from dev.postgres import PostgresServer
 from retunable.config.items import Item
 from retunable.release.landing import Landed, Outrun, Publication
 from retunable.release.postgres_table import ConfigurationTable, Connection, Row
+from tests.contract.publication.conftest import new_database
 
-TABLE = Path(__file__).parents[3] / "sql" / "configuration.sql"
+pytestmark = pytest.mark.postgresql
 KEY = "support_bot"
 
 
 @pytest.fixture
-def connection(postgres_server: PostgresServer) -> Iterator[Connection]:
-    with postgres_server.connect() as owner:
-        owner.execute(TABLE.read_bytes())
-    with psycopg.connect(postgres_server.url, autocommit=True) as opened:
+def url(postgres_for_worlds: PostgresServer) -> str:
+    return new_database(postgres_for_worlds, "ours")
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    with psycopg.connect(url, autocommit=True) as opened:
         yield opened
 
 
@@ -54,9 +57,7 @@ def test_the_caller_goes_on_in_its_transaction_after_a_publication_that_did_not_
     assert connection.execute("SELECT count(*) FROM release_row").fetchone() == (0,)
 
 
-def test_nothing_is_locked_while_a_publisher_decides(
-    connection: Connection, postgres_server: PostgresServer
-) -> None:
+def test_nothing_is_locked_while_a_publisher_decides(connection: Connection, url: str) -> None:
     table = ConfigurationTable(connection, "configuration")
     table.publish(publication(1))
 
@@ -73,6 +74,6 @@ def test_nothing_is_locked_while_a_publisher_decides(
                 assert table.publish(self.others.pop()) == Landed()
             return rows
 
-    with psycopg.connect(postgres_server.url, autocommit=True) as other:
+    with psycopg.connect(url, autocommit=True) as other:
         assert Overtaken(other).publish(publication(4)) == Outrun(5)
     assert table.items([KEY])[KEY] == Item('{"retunable": 1, "generation": 5}', "2")

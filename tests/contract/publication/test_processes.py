@@ -22,6 +22,7 @@ from retunable.release.store import audit, versions
 from retunable.release.store.chain import Head, follow
 from retunable.release.store.points import Point
 from tests.contract.publication.worlds import SITE, World, put, running, save
+from tests.contract.racing import PROCESSES, ROUNDS
 
 IN_STEPS = tuple(Point)
 TOGETHER = tuple(point for point in Point if point is not Point.PENDING)
@@ -135,21 +136,15 @@ def test_a_publisher_stopped_inside_its_transaction_holds_nobody_up_for_ever(
     assert activations(plane, slow) == 0
 
 
-PROCESSES = 20
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(590)
 def test_racing_processes_leave_numbers_without_gap_a_whole_chain_and_the_last_generation(
     world: World, plane: ControlPlane
 ) -> None:
-    # In full once on each kind of release store; a minute each on two cores.
-    sqlite = world.releases.startswith("sqlite") and world.configuration.kind == "redis"
-    turns = 50 if world.together or sqlite else 5
     both = (world.releases, world.configuration.text)
     racers = [
         subprocess.Popen(
-            [sys.executable, "-m", f"{PROGRAMS}.racing_program", *both, str(number), str(turns)],
+            [sys.executable, "-m", f"{PROGRAMS}.racing_program", *both, str(number), str(ROUNDS)],
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -163,8 +158,8 @@ def test_racing_processes_leave_numbers_without_gap_a_whole_chain_and_the_last_g
     generations = sorted(generation for racer in won for generation in racer["generations"])
     saved = sorted(number for racer in won for number in racer["saved"])
 
-    assert saved == list(range(1, PROCESSES * turns + 1))
-    assert len(set(generations)) == PROCESSES * turns
+    assert saved == list(range(1, PROCESSES * ROUNDS + 1))
+    assert len(set(generations)) == PROCESSES * ROUNDS
     with plane.store.snapshot() as work:
         numbers = [version.number for version in versions.versions(work, SITE.agent)]
         assert isinstance(follow(audit.entries(work)), Head)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -14,13 +13,11 @@ from dev.resources import CHECKOUT
 from retunable.release.store import deployments, versions
 from retunable.release.store.audit import entries
 from retunable.release.store.verifying import verify
+from tests.contract.racing import PROCESSES, ROUNDS
 from tests.contract.release.program import PLACES
 
 if TYPE_CHECKING:
     from tests.contract.release.homes import Home
-
-# The whole of it, 20 × 50, takes a minute and more on two cores: RETUNABLE_RACE=20x50.
-PROCESSES, ROUNDS = (int(n) for n in os.environ.get("RETUNABLE_RACE", "4x10").split("x"))
 
 
 @pytest.fixture
