@@ -14,6 +14,8 @@
     ├── DataUnusable            a file of the embedded sidecar cannot be used (``path``)
     │   └── DatabaseUnavailable a database in it cannot be used now (``reason``)
     ├── SidecarRuns             another embedded sidecar serves the app id (``pid``, ports)
+    ├── ReleaseStoreError       the release store is away, refuses, or is not set up
+    │   └── ReleaseDamaged      what it holds is not what was recorded (``place`` names the row)
     ├── ProviderFailed          a model call did not work; another one may
     └── ProviderRefused         a provider serves nothing until ``setting`` is changed
 
@@ -152,6 +154,18 @@ class SidecarRuns(RetunableError):
         self.pid = pid
         self.grpc_port = grpc_port
         self.http_port = http_port
+
+
+class ReleaseStoreError(RetunableError):
+    """The release store could not be read or written. Nothing was, unless the message says otherwise."""
+
+
+class ReleaseDamaged(ReleaseStoreError):
+    """What the release store holds is not what was recorded; nothing is run or published from it."""
+
+    def __init__(self, message: str, *, place: str) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class ProviderFailed(RetunableError):

@@ -24,6 +24,7 @@ from retunable.config.declaration import Declaration, declare
 from retunable.config.snapshot import Snapshot
 from retunable.errors import ConfigurationError, NotReady
 from retunable.live.callbacks import Callback, Callbacks
+from retunable.live.ed25519 import trust_in
 from retunable.live.health import Reason, Status
 from retunable.live.subscription import ConfigSubscription
 
@@ -111,6 +112,7 @@ class DurableAgent:
                 prefix=subscription.prefix,
                 config_key=subscription.config_key,
                 accept=subscription.accept,
+                trust=trust_in(subscription.trust),
             ),
             subscription=configuration,
             tools=registered,

@@ -8,7 +8,14 @@ import sys
 
 import typer
 
-from retunable.cli import config_commands, local_commands, run_commands
+from retunable.cli import (
+    config_commands,
+    local_commands,
+    publish_commands,
+    release_commands,
+    run_commands,
+    sync_commands,
+)
 from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode, Stop
 from retunable.cli.output import Output
 
@@ -23,6 +30,9 @@ app = typer.Typer(
 app.add_typer(config_commands.commands)
 app.add_typer(run_commands.commands)
 app.add_typer(local_commands.commands)
+app.add_typer(release_commands.commands)
+app.add_typer(publish_commands.commands)
+app.add_typer(sync_commands.commands)
 
 
 def run(arguments: list[str]) -> int:

@@ -1,7 +1,8 @@
 """Turns a function into a command, and gives it what commands share: their options are written once.
 
-A parameter marked ``Given(make)`` gets what ``make`` makes of its own options, which stand after
-the command's. ``output`` is given to every command; what it raises ends it as ``finish`` says.
+A parameter marked ``Given(make)`` gets what ``make`` makes of its own options, which stand in its
+place; ``make`` may be given values itself. ``output`` is given to every command; what it raises
+ends it as ``finish`` says.
 """
 
 from __future__ import annotations
@@ -46,24 +47,11 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[Command], 
 
 def _with_options(function: Command) -> Callable[..., None]:
     """Return a function whose signature has every option by itself, as typer reads it."""
-    given: dict[str, tuple[Callable[..., object], list[str]]] = {}
-    flat: list[inspect.Parameter] = []
-    for parameter in _parameters(function):
-        mark = next((m for m in get_args(parameter.annotation) if isinstance(m, Given)), None)
-        if mark is not None:
-            options = _parameters(mark.make)
-            given[parameter.name] = mark.make, [option.name for option in options]
-            flat += options
-        elif parameter.annotation is not Output:
-            flat.append(parameter)
-    flat.append(_JSON)
+    call = _Call.of(function)
+    flat = [*call.options, _JSON]
 
     def run(*, json: bool, **options: Any) -> None:
-        made = {
-            name: make(**{option: options.pop(option) for option in names})
-            for name, (make, names) in given.items()
-        }
-        finish(json, lambda output: function(output=output, **options, **made))
+        finish(json, lambda output: call(options, output=output))
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
@@ -71,6 +59,30 @@ def _with_options(function: Command) -> Callable[..., None]:
     return run
 
 
-def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
-    parameters = inspect.signature(function, eval_str=True).parameters.values()
-    return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A function with the options that it takes itself, and the calls that make its other values."""
+
+    function: Callable[..., Any]
+    options: tuple[inspect.Parameter, ...]
+    own: tuple[str, ...]
+    given: dict[str, _Call]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> _Call:
+        flat: list[inspect.Parameter] = []
+        own: list[str] = []
+        given: dict[str, _Call] = {}
+        for parameter in inspect.signature(function, eval_str=True).parameters.values():
+            mark = next((m for m in get_args(parameter.annotation) if isinstance(m, Given)), None)
+            if mark is not None:
+                given[parameter.name] = cls.of(mark.make)
+                flat += given[parameter.name].options
+            elif parameter.annotation is not Output:
+                own.append(parameter.name)
+                flat.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+        return cls(function, tuple(flat), tuple(own), given)
+
+    def __call__(self, options: dict[str, Any], **more: Any) -> Any:
+        made = {name: call(options) for name, call in self.given.items()}
+        return self.function(**{name: options[name] for name in self.own}, **made, **more)

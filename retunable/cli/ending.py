@@ -29,6 +29,12 @@ def finish(as_json: bool, command: Callable[[Output], ExitCode]) -> None:
     except RetunableError as error:
         code = ExitCode.ERROR
         output.error(Stop(str(error), code))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("retunable"):
+            raise
+        code = ExitCode.ERROR
+        wanted = f"this command needs the package {error.name!r}"
+        output.error(Stop(f'{wanted}: pip install "retunable[cli,releases,signed]"', code))
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     raise typer.Exit(code)

@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     ERROR = 1
     USAGE = 2
     NOT_CONFIRMED = 3
+    DRIFT = 3
     REJECTED = 4
     FINDINGS = 5
     INTERRUPTED = 130
@@ -20,8 +21,8 @@ class ExitCode(IntEnum):
 
 EXIT_CODES_TEXT: Final = (
     "Exit codes: 0 done; 1 error, nothing was written; 2 wrong usage or an invalid value, nothing "
-    "was written; 3 written, but no running agent confirmed it; 4 written, and the agent rejects "
-    "it; 5 doctor found an error; 130 interrupted."
+    "was written; 3 written, but no running agent confirmed it, or --check found drift; 4 written, and the agent rejects "
+    "it; 5 doctor or audit --verify found an error; 130 interrupted."
 )
 
 

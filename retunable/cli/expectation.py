@@ -85,7 +85,19 @@ class DocumentReset:
         return Applied() if there else None
 
 
-Expectation = FieldSet | FieldUnset | DocumentSet | DocumentReset
+@dataclass(frozen=True, slots=True)
+class ReleaseTaken:
+    """The agent runs on a release of this generation, or on a later one."""
+
+    key: str
+    generation: int
+
+    def seen(self, report: Report) -> Applied | None:
+        there = report["document"] == "envelope" and report["generation"] >= self.generation
+        return Applied() if there else None
+
+
+Expectation = FieldSet | FieldUnset | DocumentSet | DocumentReset | ReleaseTaken
 
 
 def verdict(

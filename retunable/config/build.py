@@ -1,12 +1,13 @@
 """From store items to a snapshot: a pure function of the items now and the last good ones.
 
-Layers, lowest first: code defaults, the document, field keys (flags come between, for each
-caller, in ``resolve``). Never raises on any items: what cannot be used becomes a ``Rejection``,
-and its last good value goes on in its place.
+Layers, lowest first: code defaults, the document, the envelope's own overrides, field keys (flags
+come between variant and overrides, for each caller, in ``resolve``). Never raises on any items: what
+cannot be used becomes a ``Rejection``, and its last good value goes on in its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,9 +19,10 @@ from retunable.config.envelope import Envelope, Tombstone
 from retunable.config.fieldset import secret_reason
 from retunable.config.items import Item, Items, StoreKind, Unreadable, present, readable
 from retunable.config.last_good import LastGood
-from retunable.config.overrides import Overrides, read_overrides
+from retunable.config.overrides import Overrides, read_overrides, refused_overrides
 from retunable.config.rejection import Refused, Rejection
 from retunable.config.snapshot import Provenance, Snapshot
+from retunable.config.timed_overrides import TimedOverride, active, values_of
 
 NOTHING: Final = LastGood()
 
@@ -35,7 +37,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The layers below the field keys."""
+    """The layers below the field keys; ``timed`` are the envelope's overrides that hold now."""
 
     config: AgentConfig
     document: Document | None
@@ -43,6 +45,12 @@ class _Base:
     kept: bool = False
     lost: bool = False
     rejections: tuple[Rejection, ...] = ()
+    timed: tuple[TimedOverride, ...] = ()
+
+    @property
+    def effective(self) -> AgentConfig:
+        """The config with the envelope's overrides."""
+        return self.config.with_values(values_of(self.timed))
 
 
 def build(
@@ -52,31 +60,32 @@ def build(
     last_good: LastGood = NOTHING,
     store: StoreKind = "other",
     whole: bool = True,
+    now: float = 0.0,
 ) -> Built:
     """Build the snapshot (revision 0) of a store's items; items of other keys are ignored.
 
     ``whole`` is False where the items were not read in one piece. Where no item of the agent
-    is left but some are remembered, that is a loss and all remembered ones stay.
+    is left but some are remembered, that is a loss and all remembered ones stay. ``now``, in
+    seconds since the epoch, ends an envelope's overrides.
     """
     own = {key: items[key] for key in declaration.keys if key in items}
-    now = present(own)
-    secret = now.pop(declaration.secret_key, None)
-    remembered = {key: last_good.items[key] for key in declaration.keys if key in last_good.items}
-    lost_all = not now and bool(remembered)
+    current = present(own)
+    secret = current.pop(declaration.secret_key, None)
+    remembered = _remembered(declaration, last_good)
+    lost_all = not current and bool(remembered)
     if lost_all:
-        now.update(remembered)
-    base = _read_base(declaration, now, last_good, store)
-    overrides = read_overrides(declaration, base.config, now, last_good, store)
-    above_canary = _above_canary(declaration, base.document, now, last_good, store)
-    config = base.config.with_values(overrides.values)
-    lost = tuple(now) if lost_all else (declaration.document,) if base.lost else ()
+        current.update(remembered)
+    base = _timed(_read_base(declaration, current, last_good, store), now)
+    overrides = _overrides(declaration, base.effective, current, last_good, store)
+    above_canary = _above_canary(declaration, base, current, last_good, store)
+    lost = tuple(current) if lost_all else (declaration.document,) if base.lost else ()
     snapshot = Snapshot(
         agent=declaration.agent,
         environment=declaration.environment,
-        config=config,
+        config=base.effective.with_values(overrides.values),
         **_document_parts(base.document),
-        overrides=MappingProxyType(overrides.values),
-        canary_overrides=MappingProxyType(above_canary.values),
+        overrides=_with_timed(base, overrides),
+        canary_overrides=_with_timed(base, above_canary),
         provenance=MappingProxyType(_provenance(declaration, base, overrides)),
         rejected=(
             *base.rejections,
@@ -87,8 +96,33 @@ def build(
         lost=lost,
         whole=whole,
         constraints=declaration.constraints,
+        expires_at=min((override.expires_at for override in base.timed), default=None),
     )
     return Built(snapshot, _remember(declaration, base, overrides, last_good))
+
+
+def _remembered(declaration: Declaration, last_good: LastGood) -> Items:
+    # Field keys may be remembered from before the program asked for signed releases.
+    keys = declaration.keys if declaration.trust is None else (declaration.document,)
+    return {key: last_good.items[key] for key in keys if key in last_good.items}
+
+
+def _timed(base: _Base, now: float) -> _Base:
+    if not isinstance(base.document, Envelope):
+        return base
+    return replace(base, timed=active(base.document.overrides, now))
+
+
+def _overrides(
+    declaration: Declaration,
+    below: AgentConfig,
+    current: Items,
+    last_good: LastGood,
+    store: StoreKind,
+) -> Overrides:
+    if declaration.trust is None:
+        return read_overrides(declaration, below, current, last_good, store)
+    return refused_overrides(declaration, current)
 
 
 def _read_base(
@@ -130,19 +164,27 @@ def _kept_base(
 
 
 def _above_canary(
-    declaration: Declaration,
-    document: Document | None,
-    items: Items,
-    last_good: LastGood,
-    store: StoreKind,
-) -> Overrides:
+    declaration: Declaration, base: _Base, current: Items, last_good: LastGood, store: StoreKind
+) -> Overrides | None:
     """Read the field keys above the canary, where a rule across fields may fail on its own."""
-    if isinstance(document, Envelope) and document.canary is not None:
-        return read_overrides(declaration, document.canary.config, items, last_good, store)
-    return Overrides({}, (), {})
+    if not isinstance(base.document, Envelope) or base.document.canary is None:
+        return None
+    below = base.document.canary.config.with_values(values_of(base.timed))
+    return _overrides(declaration, below, current, last_good, store)
 
 
-def _for_canary_alone(above_canary: Overrides, overrides: Overrides) -> tuple[Rejection, ...]:
+def _with_timed(base: _Base, overrides: Overrides | None) -> Mapping[str, Any]:
+    """Return the envelope's overrides with the field keys above them, for one variant."""
+    if overrides is None:
+        return MappingProxyType({})
+    return MappingProxyType(values_of(base.timed) | overrides.values)
+
+
+def _for_canary_alone(
+    above_canary: Overrides | None, overrides: Overrides
+) -> tuple[Rejection, ...]:
+    if above_canary is None:
+        return ()
     return tuple(
         replace(rejection, reason=f"for the canary: {rejection.reason}")
         for rejection in above_canary.rejections
@@ -203,6 +245,11 @@ def _provenance(
                 found.update(dict.fromkeys(values, below))
             case Envelope():
                 found.update(dict.fromkeys(found, below))
+    for timed in base.timed:
+        item_version = base.item.version if base.item else ""
+        found[timed.field] = Provenance(
+            "override", declaration.document, item_version, base.kept, timed.expires_at
+        )
     for name, used in overrides.used.items():
         key = declaration.field_keys[name]
         found[name] = Provenance("override", key, used.item.version, used.kept)

@@ -10,9 +10,11 @@ from typing import Literal
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.fields import FIELD_BY_KEY, FIELDS, SECRET_KEY, is_secret_name
+from retunable.config.trust import KEY_ID, Trust
 from retunable.errors import ConfigurationError
 
 Accept = Literal["anything", "releases"]
+"""``releases``: nothing but envelopes that a trusted key has signed."""
 
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._]+/)*")
 _DOCUMENT_KEY = re.compile(r"[A-Za-z0-9._]+")
@@ -21,7 +23,10 @@ _ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 @dataclass(frozen=True)
 class Declaration:
-    """One agent in one environment: its keys in the store, its defaults, what it allows."""
+    """One agent in one environment: its keys in the store, its defaults, what it allows.
+
+    With ``trust`` the agent takes nothing but releases that one of its keys has signed.
+    """
 
     agent: str
     defaults: AgentConfig
@@ -29,7 +34,7 @@ class Declaration:
     document_key: str
     environment: str = "default"
     prefix: str = ""
-    accept: Accept = "anything"
+    trust: Trust | None = None
 
     @cached_property
     def document(self) -> str:
@@ -61,12 +66,13 @@ def declare(
     prefix: str = "",
     config_key: str | None = None,
     accept: Accept = "anything",
+    trust: Trust | None = None,
 ) -> Declaration:
     """Check what a program says about one agent and derive its document key.
 
     Raises:
         ConfigurationError: a name, prefix or key cannot work, the defaults break the
-            constraints, or ``accept="releases"`` is asked for, which needs signed releases.
+            constraints, or ``accept`` and the trusted keys do not go together.
     """
     constraints = constraints or Constraints()
     if not _PREFIX.fullmatch(prefix):
@@ -77,13 +83,7 @@ def declare(
         raise ConfigurationError(
             f"environment {environment!r} must be made of [a-z0-9._-], like 'production'"
         )
-    if accept not in ("anything", "releases"):
-        raise ConfigurationError(f"accept {accept!r} must be 'anything' or 'releases'")
-    if accept == "releases":
-        raise ConfigurationError(
-            "accept='releases' needs signed releases, which this version cannot verify yet; "
-            "use accept='anything'"
-        )
+    _check_trust(accept, trust)
     for violation in constraints.check(defaults):
         raise ConfigurationError(
             f"the defaults of agent {agent!r} break its constraints: "
@@ -96,7 +96,7 @@ def declare(
         document_key=_document_key(agent, config_key),
         environment=environment,
         prefix=prefix,
-        accept=accept,
+        trust=trust,
     )
 
 
@@ -104,6 +104,27 @@ def document_key_of(agent: str) -> str:
     """Return the document key that an agent's name gives; empty where no letter is left."""
     key = re.sub(r"[^a-z0-9]+", "_", agent.lower())
     return "" if key == "_" else key
+
+
+def _check_trust(accept: Accept, trust: Trust | None) -> None:
+    if accept not in ("anything", "releases"):
+        raise ConfigurationError(f"accept {accept!r} must be 'anything' or 'releases'")
+    if accept == "releases" and not (trust and trust.keys):
+        raise ConfigurationError(
+            "accept='releases' takes only signed releases, so name the keys that may sign them: "
+            "trust=['ed25519:…']; `retune key` shows the one of a signing key"
+        )
+    if accept == "anything" and trust is not None:
+        raise ConfigurationError(
+            "trust= names keys that nobody asks for: with accept='anything' an unsigned item "
+            "is taken too; add accept='releases'"
+        )
+    for key in trust.keys if trust else ():
+        if not KEY_ID.fullmatch(key):
+            raise ConfigurationError(
+                f"{key!r:.70} is no public key; one looks like 'ed25519:' and 43 characters, "
+                "as `retune key` shows it"
+            )
 
 
 def _document_key(agent: str, config_key: str | None) -> str:

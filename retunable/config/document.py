@@ -15,6 +15,7 @@ from retunable.config.envelope import Envelope, Tombstone, parse_marked
 from retunable.config.fieldset import check_constraints, checked_fields
 from retunable.config.jsontext import JsonTextError, parse_json
 from retunable.config.rejection import Refused
+from retunable.config.trust import UNSIGNED
 
 MAX_DOCUMENT_BYTES: Final = 1_048_576
 """A document's text as encoded in UTF-8."""
@@ -48,6 +49,8 @@ def parse_document(text: str, declaration: Declaration) -> Document:
         raise Refused("shape", f"must be a JSON object, got {type(value).__name__}")
     if "retunable" in value:
         return parse_marked(value, declaration)
+    if declaration.trust is not None:
+        raise Refused("unsigned", UNSIGNED)
     return _plain_batch(value, declaration)
 
 

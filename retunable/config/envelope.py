@@ -1,7 +1,8 @@
 """The release envelope, version 1, and the tombstone: documents that a control plane writes.
 
-Checks all of it: schema, agent, environment, checksums, every config, rollout and flags. Which
-generation may follow which is decided in ``build``. Parts without effect are named.
+Checks all of it: schema, agent, environment, signature (where the program names trusted keys),
+checksums, every config, rollout, flags and overrides. Which generation may follow which is decided
+in ``build``. Parts that have no effect here are named.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from retunable.config.package import PACKAGE_VERSION
 from retunable.config.rejection import Refused
 from retunable.config.shape import a_list, a_whole_number, an_object, check_names, wrong
 from retunable.config.stages import Rollout, parse_rollout
+from retunable.config.timed_overrides import TimedOverride, parse_timed_overrides
+from retunable.config.trust import check_signature_shape
 
 _REQUIRED: Final = ("retunable", "agent", "environment", "generation", "stable")
 _OPTIONAL: Final = (
@@ -29,9 +32,11 @@ _OPTIONAL: Final = (
     "rollout",
     "flags",
     "revoked",
+    "overrides",
     "signature",
 )
 _TOMBSTONE: Final = ("retunable", "reset", "agent", "environment", "generation")
+_TOMBSTONE_OPTIONAL: Final = ("signature",)
 _CHECKSUM = re.compile(r"[0-9]+:[a-z0-9]+:[0-9a-f]+")
 
 
@@ -48,8 +53,8 @@ class Variant:
 class Envelope:
     """A published release.
 
-    ``not_honoured`` names the parts that have no effect: a signature, which is not verified yet,
-    and a canary or a rollout that stands without the other.
+    ``not_honoured`` names the parts that have no effect here: a signature where the program names
+    no trusted keys, and a canary or a rollout that stands without the other.
     """
 
     generation: int
@@ -59,6 +64,7 @@ class Envelope:
     rollout: Rollout | None
     flags: tuple[Flag, ...]
     revoked: tuple[str, ...]
+    overrides: tuple[TimedOverride, ...]
     not_honoured: tuple[str, ...]
 
 
@@ -76,11 +82,19 @@ def parse_marked(value: Mapping[str, Any], declaration: Declaration) -> Envelope
         Refused: anything about it is wrong.
     """
     _check_schema(value)
-    names = _TOMBSTONE if "reset" in value else _REQUIRED
-    check_names(value, required=names, optional=() if "reset" in value else _OPTIONAL)
+    reset = "reset" in value
+    check_names(
+        value,
+        required=_TOMBSTONE if reset else _REQUIRED,
+        optional=_TOMBSTONE_OPTIONAL if reset else _OPTIONAL,
+    )
     _check_owner(value, declaration)
+    if value.get("signature") is not None:
+        check_signature_shape(value["signature"])
+    if declaration.trust is not None:
+        declaration.trust.check(value)
     generation = a_whole_number("generation", value["generation"])
-    if "reset" in value:
+    if reset:
         if value["reset"] is not True:
             wrong("reset", "must be true")
         return Tombstone(generation)
@@ -92,9 +106,7 @@ def _envelope(value: Mapping[str, Any], generation: int, declaration: Declaratio
     canary = _canary(value.get("canary"), declaration)
     configs = (stable.config,) if canary is None else (stable.config, canary.config)
     rollout = parse_rollout(value.get("rollout"))
-    signature = value.get("signature")
-    if signature is not None and not isinstance(signature, str | dict):
-        wrong("signature", "must be null, a string or an object")
+    unverified = declaration.trust is None and value.get("signature") is not None
     return Envelope(
         generation=generation,
         published_at=_optional_text(value, "published_at"),
@@ -105,7 +117,10 @@ def _envelope(value: Mapping[str, Any], generation: int, declaration: Declaratio
             value.get("flags"), variants=configs, constraints=declaration.constraints
         ),
         revoked=_revoked(value.get("revoked")),
-        not_honoured=_without_effect(canary=canary, rollout=rollout, signature=signature),
+        overrides=parse_timed_overrides(
+            value.get("overrides"), above=configs, constraints=declaration.constraints
+        ),
+        not_honoured=_without_effect(canary=canary, rollout=rollout, unverified=unverified),
     )
 
 
@@ -114,11 +129,11 @@ def _canary(value: object, declaration: Declaration) -> Variant | None:
 
 
 def _without_effect(
-    *, canary: Variant | None, rollout: Rollout | None, signature: object
+    *, canary: Variant | None, rollout: Rollout | None, unverified: bool
 ) -> tuple[str, ...]:
     alone = (("canary", canary, rollout), ("rollout", rollout, canary))
     names = [name for name, part, needed in alone if part is not None and needed is None]
-    return (*names, "signature") if signature else tuple(names)
+    return (*names, "signature") if unverified else tuple(names)
 
 
 def _variant(part: str, value: object, declaration: Declaration) -> Variant:

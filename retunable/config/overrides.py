@@ -16,6 +16,7 @@ from retunable.config.fields import FIELD_BY_NAME, FieldTextError, parse_field_t
 from retunable.config.items import Item, Items, StoreKind, Unreadable, readable
 from retunable.config.last_good import LastGood
 from retunable.config.rejection import Refused, Rejection
+from retunable.config.trust import UNSIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,16 @@ def read_overrides(
         declaration.field_keys[name]: override.item for name, override in (used | put_back).items()
     }
     return Overrides(used, tuple(rejections), remembered)
+
+
+def refused_overrides(declaration: Declaration, items: Items) -> Overrides:
+    """Refuse every field key by name, for an agent that takes only signed releases."""
+    refused = [
+        Rejection(key, name, "unsigned", f"{name} {UNSIGNED}; use: retune override {name} VALUE")
+        for name, key in declaration.field_keys.items()
+        if key in items
+    ]
+    return Overrides({}, tuple(refused), {})
 
 
 @dataclass(frozen=True, slots=True)

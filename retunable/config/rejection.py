@@ -21,6 +21,9 @@ RejectionCode = Literal[
     "other_environment",
     "older_generation",
     "checksum",
+    "unsigned",
+    "untrusted_key",
+    "signature",
 ]
 
 

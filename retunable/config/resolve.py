@@ -38,8 +38,8 @@ class Effective:
     """What one caller gets, and where it comes from.
 
     ``checksum`` is the effective checksum, ``version_checksum`` that of the version below the
-    overrides (None without a release). ``override_keys`` are the field names set by field keys,
-    ``flags`` the names of the flags that are on.
+    overrides (None without a release). ``override_keys`` are the field names set by field keys
+    and by the envelope's own overrides, ``flags`` the names of the flags that are on.
     """
 
     config: AgentConfig

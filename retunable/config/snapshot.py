@@ -27,13 +27,16 @@ class Provenance:
     """Where one field's value comes from.
 
     ``key`` is the store key (None for a code default), ``item_version`` what the store calls
-    its version, and ``kept`` tells that it is a last good value, not what stands there now.
+    its version, and ``kept`` tells that it is a last good value, not what stands there now. An
+    override that stands in the envelope has the document's key and ``expires_at``, in seconds
+    since the epoch.
     """
 
     layer: Layer
     key: str | None = None
     item_version: str = ""
     kept: bool = False
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +44,12 @@ class Snapshot:
     """One frozen view of the store's items, validated and layered.
 
     ``config`` is what stable gives without any flag; ``resolve`` says what one caller gets.
-    ``canary_overrides`` are the field keys that are valid above the canary. ``version``,
-    ``version_checksum`` and ``generation`` come from an active release envelope. ``lost`` names
-    store keys whose item is gone and whose last value is kept. ``whole`` is False where one
-    poisoned value kept the store from being read in one piece.
+    ``overrides`` are those of the envelope and, above them, the field keys that are valid above
+    stable; ``canary_overrides`` the same above the canary. At ``expires_at`` the first of the
+    envelope's ends, and the snapshot with it. ``version``, ``version_checksum`` and
+    ``generation`` come from an active release envelope. ``lost`` names store keys whose item is
+    gone and whose last value is kept. ``whole`` is False where one poisoned value kept the store
+    from being read in one piece.
     """
 
     agent: str
@@ -64,6 +69,7 @@ class Snapshot:
     lost: tuple[str, ...] = ()
     not_honoured: tuple[str, ...] = ()
     whole: bool = True
+    expires_at: float | None = None
     revision: int = 0
     constraints: Constraints = field(default_factory=Constraints, compare=False, repr=False)
 

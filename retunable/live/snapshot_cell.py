@@ -7,11 +7,13 @@ than before takes its place. Log, callbacks and the file on disk come after the 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from retunable.config.build import build
 from retunable.config.declaration import Declaration
-from retunable.config.items import Items, StoreKind
+from retunable.config.items import StoreKind
 from retunable.config.last_good import LastGood
 from retunable.config.snapshot import Snapshot
 from retunable.live.applied import applied_lines, rejected_lines
@@ -43,6 +45,7 @@ class SnapshotCell:
         self.changes: Callbacks[Snapshot] = Callbacks()
         self.board = StatusBoard(declaration.agent, subscription.timings)
         self.memory: Memory | None = None
+        self.wall_clock: Callable[[], float] = time.time
         self._declaration = declaration
         self._start_without_store = subscription.start_without_store
         self._last_good = LastGood()
@@ -60,9 +63,8 @@ class SnapshotCell:
 
     def read(self, known: Known, *, store: StoreKind) -> None:
         """Take in what the store holds."""
-        if (known, store) != self._built_from:
-            self._built_from = (known, store)
-            self._build(known.items, store=store, whole=known.whole)
+        if (known, store) != self._built_from or self._has_expired():
+            self._build(known, store=store)
         lost = self.snapshot.lost if self.snapshot else ()
         self.board.note(ReadSucceeded(self.board.clock(), lost))
 
@@ -71,6 +73,9 @@ class SnapshotCell:
         events: list[Event] = [ReadFailed(failure, detail)]
         if self.snapshot is None:
             events += self._stand_in()
+        elif self._built_from is not None and self._has_expired():
+            known, store = self._built_from
+            self._build(known, store=store)
         self.board.note(*events)
 
     def stream_changed(self, health: StreamHealth) -> None:
@@ -83,15 +88,28 @@ class SnapshotCell:
 
     def _stand_in(self) -> list[Event]:
         if self._last_good.items:
-            self._build(self._last_good.items, store="other", whole=True)
+            self._build(Known(self._last_good.items), store="other")
             return [Served(Source.DISK)]
         if self._start_without_store:
-            self._build({}, store="other", whole=True)
+            self._build(Known(), store="other")
             return [Served(Source.DEFAULTS)]
         return []
 
-    def _build(self, items: Items, *, store: StoreKind, whole: bool) -> None:
-        built = build(self._declaration, items, last_good=self._last_good, store=store, whole=whole)
+    def _has_expired(self) -> bool:
+        # Noticed at the next read, so within a reconcile interval, store up or down.
+        ends = self.snapshot.expires_at if self.snapshot else None
+        return ends is not None and ends <= self.wall_clock()
+
+    def _build(self, known: Known, *, store: StoreKind) -> None:
+        self._built_from = (known, store)
+        built = build(
+            self._declaration,
+            known.items,
+            last_good=self._last_good,
+            store=store,
+            whole=known.whole,
+            now=self.wall_clock(),
+        )
         old = self.snapshot
         self._last_good = built.last_good
         if old is None or not built.snapshot.same_as(old):

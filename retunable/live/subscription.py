@@ -53,6 +53,8 @@ class ConfigSubscription:
 
     ``store`` is the name of the Dapr component. ``prefix`` stands before all keys of the agent
     (``support/``), ``config_key`` replaces the document key that the agent's name gives.
+    ``accept="releases"`` takes nothing but releases that one of the keys in ``trust`` has signed
+    (``ed25519:…``, as `retune key` shows it): no field key, no hand-made document.
     ``start_without_store`` starts on code defaults where neither the store nor a last good
     configuration on disk (``last_good_dir``, None to keep none) can be had.
     """
@@ -61,6 +63,7 @@ class ConfigSubscription:
     prefix: str = field(default="", kw_only=True)
     config_key: str | None = field(default=None, kw_only=True)
     accept: Literal["anything", "releases"] = field(default="anything", kw_only=True)
+    trust: tuple[str, ...] = field(default=(), kw_only=True)
     start_without_store: bool = field(default=False, kw_only=True)
     last_good_dir: Path | str | None = field(default=".retunable/last-good", kw_only=True)
     timings: Timings = field(default=Timings(), kw_only=True)

@@ -6,70 +6,20 @@ resolved where the folder's own secret store is a local one, and refused by name
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
 from retunable.errors import ConfigurationError
 from retunable.release.component_url import postgres_url, redis_url
+from retunable.release.local_secrets import SecretAway, secret_in, variable
+from retunable.release.resources import Resource, Resources, plain_text
 from retunable.release.store_url import DEFAULT_COMPONENT, StoreURL
 
 _SUFFIXES: Final = (".yaml", ".yml")
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One document of a resources folder, whatever its kind."""
-
-    file: Path
-    kind: str
-    name: str
-    body: Mapping[str, Any]
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        spec = self.body.get("spec")
-        return spec if isinstance(spec, dict) else {}
-
-    @property
-    def type(self) -> str:
-        """A component's type, like ``configuration.redis``."""
-        return str(self.spec.get("type", ""))
-
-    def metadata(self, name: str) -> str | None:
-        """Return a metadata item that is written down in plain, as text."""
-        entry = self.entry(name)
-        return None if entry is None or "value" not in entry else _text(entry["value"])
-
-    def entry(self, name: str) -> Mapping[str, Any] | None:
-        """Return a metadata item as it is written, a reference to a secret too."""
-        entries = self.spec.get("metadata")
-        for entry in entries if isinstance(entries, list) else []:
-            if isinstance(entry, dict) and str(entry.get("name", "")).lower() == name.lower():
-                return entry
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """All of a folder; ``broken`` are files that daprd would skip, with the reason."""
-
-    folder: Path
-    found: tuple[Resource, ...]
-    broken: Mapping[str, str] = field(default_factory=dict)
-
-    def components(self, kind: str) -> tuple[Resource, ...]:
-        """Return the components whose type begins with ``kind``, like ``state.``."""
-        return tuple(r for r in self.found if r.kind == "Component" and r.type.startswith(kind))
-
-    def of_kind(self, kind: str) -> tuple[Resource, ...]:
-        """Return everything of one kind, like ``Resiliency``."""
-        return tuple(r for r in self.found if r.kind == kind)
 
 
 def read_resources(folder: Path) -> Resources:
@@ -121,6 +71,21 @@ def configuration_component(resources: Resources, component: str) -> Resource:
     )
 
 
+def local_secret(resources: Resources, store: str, key: str) -> str:
+    """Return a secret of one of the folder's own local secret stores.
+
+    Raises:
+        ConfigurationError: it is not to be had here.
+    """
+    try:
+        return secret_in(resources, store, key, key)
+    except SecretAway as away:
+        raise ConfigurationError(
+            f"{store}/{key} {away}; run where the sidecar is (DAPR_HTTP_PORT), or name a file: "
+            "file:release.pem"
+        ) from away
+
+
 def _documents(file: Path) -> Iterator[Resource]:
     for body in yaml.safe_load_all(file.read_text(encoding="utf-8")):
         if isinstance(body, dict):
@@ -146,64 +111,24 @@ class _Secrets:
         if isinstance(reference, dict):
             secret = str(reference.get("name", ""))
             return self._secret(name, secret, str(reference.get("key") or secret))
-        return _text(entry.get("value", ""))
+        return plain_text(entry.get("value", ""))
 
     def _secret(self, item: str, secret: str, key: str) -> str:
         auth = self.component.body.get("auth")
         named = str(auth.get("secretStore", "")) if isinstance(auth, dict) else ""
-        store = next(
-            (s for s in self.resources.components("secretstores.") if s.name == named), None
-        )
-        match store.type if store else "":
-            case "secretstores.local.env":
-                return self._variable(item, secret)
-            case "secretstores.local.file" if store is not None:
-                return self._from_file(item, store, secret, key)
-        raise self._unresolved(
-            item, f"is {secret}/{key} of secret store {named or '(none named)'!r}, not a local one"
-        )
-
-    def _from_file(self, item: str, store: Resource, secret: str, key: str) -> str:
-        file = Path(store.metadata("secretsFile") or "")
-        candidates = (file, self.resources.folder / file, self.resources.folder.parent / file)
-        path = next((path for path in candidates if path.is_file()), None)
-        if path is None:
-            raise self._unresolved(item, f"lies in {str(file)!r}, which is not there")
         try:
-            value: Any = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise self._unresolved(item, f"lies in {str(path)!r}, which is no JSON") from error
-        separator = store.metadata("nestedSeparator") or ":"
-        for part in (secret, *([key] if key != secret else [])):
-            value = _nested(value, part, separator)
-        if not isinstance(value, str | int | float):
-            raise self._unresolved(item, f"is {secret}/{key}, which {str(path)!r} does not have")
-        return str(value)
+            return secret_in(self.resources, named, secret, key)
+        except SecretAway as away:
+            raise self._unresolved(item, str(away)) from away
 
     def _variable(self, item: str, name: str) -> str:
-        value = os.environ.get(name)
-        if value is None:
-            raise self._unresolved(item, f"is the variable {name}, which is not set here")
-        return value
+        try:
+            return variable(name)
+        except SecretAway as away:
+            raise self._unresolved(item, str(away)) from away
 
     def _unresolved(self, item: str, reason: str) -> ConfigurationError:
         return ConfigurationError(
             f"{item} of component {self.component.name!r} {reason}; "
             "name the store with --store URL or RETUNABLE_STORE"
         )
-
-
-def _nested(value: Any, name: str, separator: str) -> Any:
-    """Follow ``a:b`` into nested objects; a name that holds the separator itself wins."""
-    if not isinstance(value, dict):
-        return value
-    if name in value:
-        return value[name]
-    for part in name.split(separator):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def _text(value: Any) -> str:
-    """Return a YAML scalar as the text that daprd makes of it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -51,6 +51,12 @@ def stored_document(item: Item | Unreadable | None) -> StoredDocument:
         return StoredDocument("unreadable")
     if "retunable" not in value:
         return StoredDocument("plain")
-    generation = value.get("generation")
-    known = generation if isinstance(generation, int) and generation > 0 else 0
-    return StoredDocument("tombstone" if value.get("reset") is True else "envelope", known)
+    kind: StoredKind = "tombstone" if value.get("reset") is True else "envelope"
+    return StoredDocument(kind, _generation(value.get("generation")))
+
+
+def _generation(value: object) -> int:
+    """Read a generation as Redis's script can: 5.0 is 5, and what is no whole number is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
+        return 0
+    return int(value) if value == value // 1 else 0

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from retunable.release.sqlite_writer import SQLiteWriter
 from retunable.release.store_url import StoreURL
-from retunable.release.writer import ConfigurationWriter
+from retunable.release.writer import ConfigurationWriter, Publisher
 
 
 def open_writer(url: StoreURL) -> ConfigurationWriter:
-    """Connect to the store of a URL.
+    """Connect to the store of a URL, to read and write items.
+
+    Raises:
+        StoreWriteError: the store is away, refuses us, or cannot be used.
+    """
+    return open_publisher(url)
+
+
+def open_publisher(url: StoreURL) -> Publisher:
+    """Connect to the store of a URL, to publish releases too.
 
     Raises:
         StoreWriteError: the store is away, refuses us, or cannot be used.

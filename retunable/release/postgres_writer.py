@@ -1,7 +1,6 @@
-"""Writes configuration items to PostgreSQL: rows of Dapr's four columns, one transaction.
+"""Writes configuration items to PostgreSQL: a connection, its limits, and errors with a mend.
 
-Raises each row's version itself, which our own trigger and Dapr's documented table both take.
-The only module here that knows psycopg.
+What is done to the rows is in ``postgres_table``.
 """
 
 from __future__ import annotations
@@ -12,14 +11,25 @@ from typing import Any, Final, LiteralString, TypeVar
 import psycopg
 from psycopg import errors, sql
 
-from retunable.config.items import Item, Items, StoreKind
+from retunable.config.items import Items, StoreKind
 from retunable.errors import StoreWriteError
+from retunable.release.landing import Landing, Publication
+from retunable.release.postgres_table import ConfigurationTable, Connection, changed
+from retunable.release.store.database import DatabaseIdentity
+from retunable.release.store.moments import moment
 from retunable.release.store_url import DEFAULT_TABLE, StoreURL
 from retunable.release.writer import Change, Expected
 
 SECONDS: Final = 3
+_IDENTITY: Final = """
+    SELECT (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        pg_postmaster_start_time()"""
+_TABLE: Final = """
+    SELECT found, (SELECT bool_and(has_table_privilege(found, needed))
+        FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed)
+    FROM to_regclass(%s) AS found"""
 Result = TypeVar("Result")
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class PostgresWriter:
@@ -29,18 +39,17 @@ class PostgresWriter:
 
     def __init__(self, url: StoreURL) -> None:
         self._url = url
-        self._table = sql.Identifier(*url.table.split("."))
         self.connection: Connection = self._call(
             lambda: psycopg.connect(
                 url.text, autocommit=True, connect_timeout=SECONDS, application_name="retune"
             )
         )
-        self._call(lambda: self.connection.execute(f"SET statement_timeout = '{SECONDS}s'"))
+        self._table = ConfigurationTable(self.connection, url.table)
+        self._call(self._set_limits)
 
     def read(self, keys: Collection[str]) -> Items:
         """Return the rows of these keys, of several for one key the highest version, as Dapr."""
-        rows = self._call(lambda: self._rows(keys))
-        return _newest(rows)
+        return self._call(lambda: self._table.items(keys))
 
     def write(self, changes: Mapping[str, Change], *, expect: Expected | None = None) -> None:
         """Write all changes in one transaction, if what is expected still stands there."""
@@ -49,7 +58,27 @@ class PostgresWriter:
                 raise StoreWriteError(
                     f"{key}: an empty value counts as absent; use: retune unset {key}"
                 )
-        self._call(lambda: self._transaction(changes, expect or {}))
+        self._call(lambda: self._table.write(changes, expect or {}))
+
+    def publish(self, publication: Publication) -> Landing:
+        """Judge what stands, and compare it again in the ``WHERE`` of the write."""
+        return self._call(lambda: self._table.publish(publication))
+
+    def publish_on(self, connection: Connection, publication: Publication) -> Landing:
+        """Publish inside the transaction of another connection to this database."""
+        table = ConfigurationTable(connection, self._url.table)
+        return self._call(lambda: table.publish(publication))
+
+    def identity(self) -> DatabaseIdentity:
+        """Return which database of which running server this is."""
+        [(system, database, started)] = self.query(_IDENTITY)
+        return DatabaseIdentity(int(system), int(database), moment(started))
+
+    def is_table_of(self, connection: Connection) -> bool:
+        """Tell whether another connection to this database means the same table and may write it."""
+        [ours] = self.query(_TABLE, [self._url.table])
+        theirs = self._call(lambda: connection.execute(_TABLE, [self._url.table]).fetchone())
+        return theirs is not None and theirs[0] == ours[0] and bool(theirs[1])
 
     def query(
         self, question: LiteralString | sql.Composed, values: list[Any] | None = None
@@ -64,44 +93,10 @@ class PostgresWriter:
     def close(self) -> None:
         self.connection.close()
 
-    def _rows(self, keys: Collection[str], *, lock: bool = False) -> list[tuple[Any, ...]]:
-        query = sql.SQL("SELECT key, value, version::text FROM {} WHERE key = ANY(%s){}").format(
-            self._table, sql.SQL(" FOR UPDATE" if lock else "")
-        )
-        return self.connection.execute(query, [list(keys)]).fetchall()
-
-    def _transaction(self, changes: Mapping[str, Change], expect: Expected) -> None:
-        with self.connection.transaction():
-            touched = sorted({*changes, *expect})
-            rows = self._rows(touched, lock=True)
-            items = _newest(rows)
-            for key, expected in expect.items():
-                if items.get(key) != expected:
-                    raise _changed(key)
-            for key in sorted(changes):
-                self._change(key, changes[key], [row for row in rows if row[0] == key])
-
-    def _change(self, key: str, text: Change, rows: list[tuple[Any, ...]]) -> None:
-        if text is None:
-            self._run("DELETE FROM {} WHERE key = %s", [key])
-        elif not rows:
-            self._run("INSERT INTO {} (key, value, version) VALUES (%s, %s, '1')", [key, text])
-        else:
-            version = str(self._next_version(key, rows))
-            self._run("UPDATE {} SET value = %s, version = %s WHERE key = %s", [text, version, key])
-
-    def _next_version(self, key: str, rows: list[tuple[Any, ...]]) -> int:
-        versions = [row[2] for row in rows]
-        for version in versions:
-            if not (version or "").isdecimal():
-                raise StoreWriteError(
-                    f"the row {key} has version {version!r}, which is no whole number and cannot "
-                    f"be raised; give the row a version like '1' in {self._url.table} first"
-                )
-        return max(int(version) for version in versions) + 1
-
-    def _run(self, statement: Any, values: list[Any]) -> None:
-        self.connection.execute(sql.SQL(statement).format(self._table), values)
+    def _set_limits(self) -> None:
+        # A publisher that is stopped inside its transaction would hold its locks for ever.
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            self.connection.execute(f"SET {limit} = '{SECONDS}s'")
 
     def _call(self, action: Callable[[], Result]) -> Result:
         try:
@@ -123,7 +118,7 @@ class PostgresWriter:
                     f"GRANT SELECT, INSERT, UPDATE, DELETE ON {self._url.table}"
                 )
             case errors.UniqueViolation() | errors.SerializationFailure():
-                return str(_changed(said))
+                return str(changed(said))
             case errors.QueryCanceled():
                 return f"{where} did not answer within {SECONDS} s ({said}); nothing was written"
             case _ if "payload string too long" in said:
@@ -142,24 +137,6 @@ class PostgresWriter:
                 return f"{where} refuses: {said}"
 
 
-def _newest(rows: list[tuple[Any, ...]]) -> Items:
-    """Of several rows of one key the highest whole version wins; any other counts as -1."""
-    found: dict[str, Item] = {}
-    ordered = sorted(rows, key=lambda row: int(row[2]) if (row[2] or "").isdecimal() else -1)
-    for key, value, version in ordered:
-        if value:
-            found[key] = Item(value, version or "")
-        else:
-            found.pop(key, None)
-    return found
-
-
 def _said(error: psycopg.Error) -> str:
     parts = [error.diag.message_primary or str(error).strip(), error.diag.message_hint]
     return "; ".join(part for part in parts if part).replace("\n", " ")
-
-
-def _changed(keys: str) -> StoreWriteError:
-    return StoreWriteError(
-        f"{keys} was changed by somebody else at the same time; nothing was written, run it again"
-    )

@@ -6,7 +6,8 @@ up to the next is the version. The only module here that knows the redis package
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.resources import files
 from typing import Any, Final, TypeVar, cast
 
 import redis
@@ -23,6 +24,7 @@ from redis.retry import Retry
 
 from retunable.config.items import Item, Items, StoreKind, Unreadable
 from retunable.errors import StoreWriteError
+from retunable.release.landing import Landed, Landing, Moved, Outrun, Publication
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import Change, Expected
 
@@ -54,14 +56,26 @@ class RedisWriter:
 
     def read(self, keys: Collection[str]) -> Items:
         """Return the items under these keys; what is no string is absent, as in Dapr."""
-        found = self._call(lambda: {key: self._get(key) for key in keys})
-        return {key: item for key, item in found.items() if item is not None}
+        wanted = list(keys)
+        found = self._call(lambda: self._get_all(wanted))
+        return {key: item for key, item in zip(wanted, found, strict=True) if item is not None}
 
     def write(self, changes: Mapping[str, Change], *, expect: Expected | None = None) -> None:
         """Write all changes in one transaction, if what is expected still stands there."""
         for key, text in changes.items():
             check_storable(key, text)
         self._call(lambda: self._transaction(changes, expect or {}))
+
+    def publish(self, publication: Publication) -> Landing:
+        """Compare and set in one script, which Redis runs without anything between."""
+        check_storable(publication.key, publication.text)
+        arguments = [publication.text.encode(), str(publication.generation).encode()]
+        shown = {publication.key: publication.seen, **publication.overrides}
+        for item in shown.values():
+            arguments += _shown(item)
+        script = files("retunable.release").joinpath("publish.lua").read_text(encoding="utf-8")
+        publish = self.client.register_script(script)
+        return _landing(self._call(lambda: publish(keys=publication.keys, args=arguments)))
 
     def describe(self) -> str:
         return self._url.shown
@@ -81,14 +95,15 @@ class RedisWriter:
                 "only from one node; keep the configuration on a single primary"
             )
 
+    def _get_all(self, keys: list[str]) -> list[Item | Unreadable | None]:
+        # One round trip: 15 single ones cost 8 ms of CPU. Not MGET, which asks for one more right.
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(key)
+            return [_item_or_raise(reply) for reply in pipe.execute(raise_on_error=False)]
+
     def _get(self, key: str) -> Item | Unreadable | None:
-        try:
-            raw: Any = self.client.get(key)
-        except ResponseError as error:
-            if str(error).startswith("WRONGTYPE"):
-                return None
-            raise
-        return None if raw is None else item_of(raw)
+        return self._get_all([key])[0]
 
     def _check_type(self, key: str) -> None:
         """Refuse to overwrite what is no text: it is somebody's data under one of our names."""
@@ -96,10 +111,7 @@ class RedisWriter:
             self.client.get(key)
         except ResponseError as error:
             if str(error).startswith("WRONGTYPE"):
-                raise StoreWriteError(
-                    f"{key} holds no text but another type of Redis value; "
-                    f"if nobody needs it: redis-cli DEL {key}"
-                ) from error
+                raise _no_text(key) from error
             raise
 
     def _transaction(self, changes: Mapping[str, Change], expect: Expected) -> None:
@@ -133,7 +145,8 @@ class RedisWriter:
         except NoPermissionError as error:
             raise StoreWriteError(
                 f"Redis at {self._url.shown} refuses: {error}; "
-                "the user needs +get +set +del +watch +multi +exec on the agent's keys"
+                "the user needs +get +set +del +watch +multi +exec +eval +evalsha +script|load on "
+                "the agent's keys"
             ) from error
         except ResponseError as error:
             raise StoreWriteError(f"Redis at {self._url.shown} refuses: {error}") from error
@@ -155,6 +168,14 @@ def item_of(raw: bytes) -> Item | Unreadable | None:
     return Item(value, rest.partition("||")[0] if bar else "")
 
 
+def _item_or_raise(reply: Any) -> Item | Unreadable | None:
+    if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+        return None
+    if isinstance(reply, Exception):
+        raise reply
+    return None if reply is None else item_of(reply)
+
+
 def check_storable(key: str, text: Change) -> None:
     """Raise StoreWriteError for a text that Redis would not give back as it is."""
     if text is not None and "||" in text:
@@ -164,6 +185,36 @@ def check_storable(key: str, text: Change) -> None:
         )
     if text == "":
         raise StoreWriteError(f"{key}: an empty value counts as absent; use: retune unset {key}")
+
+
+def _shown(item: Item | Unreadable | None) -> Iterator[bytes]:
+    match item:
+        case None:
+            yield from (b"absent", b"", b"")
+        case Item(value, version):
+            yield from (b"item", value.encode(), version.encode())
+        case Unreadable():
+            yield from (b"unreadable", b"", b"")
+
+
+def _landing(reply: Any) -> Landing:
+    word, *details = [part.decode() for part in reply]
+    match word:
+        case "landed" | "already":
+            return Landed(already=word == "already")
+        case "outrun":
+            return Outrun(int(details[0]))
+        case "moved":
+            return Moved(tuple(details))
+        case _:
+            raise _no_text(details[0])
+
+
+def _no_text(key: str) -> StoreWriteError:
+    return StoreWriteError(
+        f"{key} holds no text but another type of Redis value; "
+        f"if nobody needs it: redis-cli DEL {key}"
+    )
 
 
 def _changed(keys: str) -> StoreWriteError:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from retunable.config.items import Items, StoreKind
+from retunable.config.items import Items, StoreKind, present
 from retunable.errors import DataUnusable, StoreWriteError
+from retunable.release.landing import Landed, Landing, Publication, deletions, judge
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import Change, Expected
 from retunable.sidecar.configuration import ConfigurationFile
@@ -38,7 +39,7 @@ class SQLiteWriter:
         if not keys:
             return {}
         try:
-            items = self._file.read(keys)
+            items = present(self._file.read(keys))
         except DataUnusable as error:
             raise StoreWriteError(f"{error}; nothing was read") from error
         return {key: items[key] for key in keys if key in items}
@@ -59,6 +60,21 @@ class SQLiteWriter:
                 f"{', '.join(differing)} was changed by somebody else at the same time; "
                 "nothing was written, run it again"
             )
+
+    def publish(self, publication: Publication) -> Landing:
+        """Judge what stands and put the document in its place, while nobody else can write."""
+
+        def decision(items: Items) -> tuple[Landing, Mapping[str, Change]]:
+            landing = judge(publication, items)
+            if landing != Landed():
+                return landing, {}
+            cleared = dict.fromkeys(deletions(publication, items))
+            return landing, {publication.key: publication.text, **cleared}
+
+        try:
+            return self._file.decide(publication.keys, decision)
+        except DataUnusable as error:
+            raise StoreWriteError(f"{error}; publish it again") from error
 
     def describe(self) -> str:
         return self._url.shown

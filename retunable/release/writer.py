@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from retunable.config.items import Item, Items, StoreKind, Unreadable
+from retunable.release.landing import Landing, Publication
 
 Change = str | None
 """The new text of one item; None deletes it."""
@@ -45,4 +46,20 @@ class ConfigurationWriter(Protocol):
 
     def close(self) -> None:
         """Let the connection go."""
+        ...
+
+
+class Publisher(ConfigurationWriter, Protocol):
+    """A store that takes publications: it compares and sets in one atomic step of its own."""
+
+    def publish(self, publication: Publication) -> Landing:
+        """Put a document in the place of what stands, if ``landing.judge`` lets it.
+
+        However long the caller was stopped between reading and this call, a lower generation
+        never replaces a higher one. Publishing the same again is no second write.
+
+        Raises:
+            StoreWriteError: the store is away or refuses; whether the document stands is not
+                known, and publishing the same again is safe.
+        """
         ...

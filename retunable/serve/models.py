@@ -59,6 +59,7 @@ class ConfigReport(BaseModel):
     last_replacement_cause: str | None
     provider_refusal: str | None
     embedded_restarts: int | None = None
+    registered_tools: tuple[str, ...] = ()
     keys: Keys
 
     @classmethod
@@ -78,6 +79,7 @@ class ConfigReport(BaseModel):
                 "status": status.state.name,
                 "reason": status.reason.value if status.reason else None,
                 "stream": status.stream.value if status.stream else None,
+                "registered_tools": sorted(declaration.constraints.registered_tools or ()),
                 "keys": Keys(document=declaration.document, prefix=declaration.prefix),
             }
         )

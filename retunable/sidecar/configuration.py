@@ -6,16 +6,19 @@ A write is atomic and may name what must still stand. Who is told of a change is
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from retunable.config.items import Item, Items, Unreadable
+from retunable.config.items import Item, Items, Unreadable, present
 from retunable.sidecar.connection import Schema, connect
-from retunable.sidecar.transactions import PATIENCE_SECONDS, run_alone
+from retunable.sidecar.transactions import PATIENCE_SECONDS, Job, Result, run_alone
 
 DEFAULT_STORE: Final = "runtime-config"
+
+Decision = Callable[[Items], tuple[Result, Mapping[str, str | None]]]
+"""From what stands to a result and to what is set or deleted (None)."""
 
 # The triggers count for whoever writes, a person with the sqlite3 shell too. The counter belongs
 # to the file: a key that is deleted and set again gets a higher version than before.
@@ -79,12 +82,27 @@ class ConfigurationFile:
 
         Returns the keys under which something else stands; then nothing was written.
         """
+        return self._alone(
+            lambda inside: write_items(inside, self.store, changes, expect=expect or {})
+        )
+
+    def decide(self, keys: Collection[str], decision: Decision[Result]) -> Result:
+        """Write what is decided from what stands under these keys; nobody writes in between.
+
+        Returns what was decided beside the changes.
+        """
+
+        def act(inside: sqlite3.Connection) -> Result:
+            result, changes = decision(present(read_items(inside, self.store, keys)))
+            write_items(inside, self.store, changes, expect={})
+            return result
+
+        return self._alone(act)
+
+    def _alone(self, job: Job[Result]) -> Result:
         with closing(connect(self.path, [SCHEMA])) as connection:
             return run_alone(
-                connection,
-                lambda inside: write_items(inside, self.store, changes, expect=expect or {}),
-                path=self.path,
-                patience_seconds=self._patience_seconds,
+                connection, job, path=self.path, patience_seconds=self._patience_seconds
             )
 
 
@@ -117,7 +135,7 @@ def write_items(
     expect: Mapping[str, Item | Unreadable | None],
 ) -> tuple[str, ...]:
     """Write inside a transaction that its caller began; returns the keys that are not as expected."""
-    standing = read_items(connection, store, expect) if expect else {}
+    standing = present(read_items(connection, store, expect)) if expect else {}
     differing = tuple(key for key, item in expect.items() if standing.get(key) != item)
     if differing:
         return differing

@@ -25,10 +25,11 @@ from retunable.cli.target import Target, find_store, find_target
 from retunable.cli.where import Where
 from retunable.config.fields import SECRET_KEY
 from retunable.errors import RetunableError
-from retunable.release.components import Resources, read_resources
+from retunable.release.components import read_resources
 from retunable.release.opening import open_writer
 from retunable.release.postgres_writer import PostgresWriter
 from retunable.release.redis_writer import RedisWriter
+from retunable.release.resources import Resources
 from retunable.release.sqlite_writer import SQLiteWriter
 from retunable.release.store_url import DEFAULT_COMPONENT, StoreURL
 from retunable.serve.address import AgentRecord, running_agents

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from retunable.cli.doctor.finding import Finding, error, ok, warning
 from retunable.release.component_url import TRUE, pool_size
-from retunable.release.components import Resource, Resources
+from retunable.release.resources import Resource, Resources
 
 DEAFENING: Final = frozenset(
     {

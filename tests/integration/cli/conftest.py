@@ -21,6 +21,13 @@ from retunable.sidecar.files import configuration_file
 
 CHECKOUT = Path(__file__).parents[3]
 DOCUMENTED_TABLE = CHECKOUT / "dev" / "documented_table.sql"
+VARIABLES = (
+    "RETUNABLE_STORE",
+    "RETUNABLE_RELEASES",
+    "RETUNABLE_SIGNING_KEY",
+    "RETUNABLE_HTTP_TOKEN",
+    "DAPR_HTTP_PORT",
+)
 OUR_TABLE = CHECKOUT / "sql" / "configuration.sql"
 
 
@@ -45,7 +52,7 @@ def retune(
 ) -> Retune:
     """Run ``retune`` in the test's folder."""
     monkeypatch.chdir(tmp_path)
-    for name in ("RETUNABLE_STORE", "RETUNABLE_HTTP_TOKEN", "DAPR_HTTP_PORT"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str) -> Ended:

@@ -38,7 +38,7 @@ def test_the_document_key_follows_from_the_name(name: str, key: str) -> None:
         ("a", {"prefix": "support"}, "end with '/'"),
         ("a", {"prefix": "sup-port/"}, "end with '/'"),
         ("a", {"environment": "Prod uction"}, "environment"),
-        ("a", {"accept": "releases"}, "signed releases"),
+        ("a", {"accept": "releases"}, "only signed releases"),
         ("a", {"accept": "nothing"}, "'anything' or 'releases'"),
         ("a", {"constraints": Constraints(providers=["openai"])}, "break its constraints"),
         ("a", {"constraints": Constraints(max_iterations=9)}, "at most 9"),

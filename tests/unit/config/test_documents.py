@@ -76,6 +76,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("a rollout without salt", envelope(rollout={"id": "r"}), "shape", "rollout lacks salt"),
     ("a flag of another shape", envelope(flags=[{"name": "a", "on": 1}]), "unknown_field", "'on'"),
     ("a flag out of bounds", envelope(flags=[OUT_OF_BOUNDS]), "constraint", "flag fast: max_it"),
+    ("a signature of no shape", envelope(signature="x"), "shape", "key and value"),
     ("reset that is not true", tombstone(reset=1), "shape", "reset must be true"),
     ("a foreign tombstone", tombstone(agent="other"), "other_agent", "'other'"),
 ]
@@ -141,8 +142,9 @@ def test_an_envelope_runs_its_stable_version() -> None:
 
 def test_parts_without_effect_are_named() -> None:
     rollout = {"id": "r", "salt": "s", "stages": [1, 5], "stage": 0, "control_percent": 1}
+    signature = {"key": "ed25519:x", "value": "x"}
 
-    alone = built(document(envelope(rollout=rollout, signature="x"))).snapshot
+    alone = built(document(envelope(rollout=rollout, signature=signature))).snapshot
     together = built(document(envelope(rollout=rollout, canary=variant(2)))).snapshot
 
     assert alone.not_honoured == ("rollout", "signature")

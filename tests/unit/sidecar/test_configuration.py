@@ -104,3 +104,16 @@ def test_a_new_value_is_a_change_also_where_a_new_file_counts_from_the_start() -
     assert changed_items({"role": Item("a", "1")}, {"role": Item("b", "1")}) == {
         "role": Item("b", "1")
     }
+
+
+def test_an_empty_value_is_nothing_to_whoever_expects_nothing(store: ConfigurationFile) -> None:
+    store.write({"agent_role": ""})
+    assert store.write({"agent_role": "x"}, expect={"agent_role": None}) == ()
+
+
+def test_what_stands_decides_what_is_written(store: ConfigurationFile) -> None:
+    store.write({"agent_role": "x", "agent_goal": ""})
+    told = store.decide(
+        ["agent_role", "agent_goal"], lambda items: (sorted(items), {"agent_role": None})
+    )
+    assert (told, "agent_role" in store.read([])) == (["agent_role"], False)

@@ -1,0 +1,156 @@
+"""``retune activate``, ``promote``, ``rollback`` and ``override``: what becomes active, and its word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from retunable.cli.ages import duration
+from retunable.cli.changes import field_change
+from retunable.cli.confirmation import Confirmation, confirm, replicas_of
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.expectation import Applied, Rejected, ReleaseTaken
+from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
+from retunable.cli.refusals import activated
+from retunable.cli.release_json import plain
+from retunable.cli.releasing import Desk, release_desk
+from retunable.cli.writing import NOBODY
+from retunable.release.publishing.activation import Wish
+from retunable.release.publishing.activation import activate as activate_version
+from retunable.release.publishing.operations import Return, roll_back
+from retunable.release.publishing.operations import override as override_fields
+from retunable.release.publishing.operations import promote as promote_version
+from retunable.release.publishing.outcomes import Activated, Outcome
+
+
+def activate(place: Place, wish: Wish, *, wait: float | None, output: Output) -> ExitCode:
+    """Activate a version."""
+    return _carry_out(
+        place, lambda desk: activate_version(desk.plane, desk.site, wish), wait=wait, output=output
+    )
+
+
+def promote(
+    place: Place, wish: Wish, *, origin: str, wait: float | None, output: Output
+) -> ExitCode:
+    """Activate in one environment what runs in another."""
+    return _carry_out(
+        place,
+        lambda desk: promote_version(desk.plane, desk.site, wish, origin=origin),
+        wait=wait,
+        output=output,
+    )
+
+
+def rollback(place: Place, back: Return, *, wait: float | None, output: Output) -> ExitCode:
+    """Go back."""
+    return _carry_out(
+        place, lambda desk: roll_back(desk.plane, desk.site, back), wait=wait, output=output
+    )
+
+
+def override(
+    place: Place,
+    key: str,
+    value: str | None,
+    *,
+    expires: str | None,
+    message: str,
+    wait: float | None,
+    output: Output,
+) -> ExitCode:
+    """Override one field inside the envelope for a time; without a value, end that."""
+
+    def act(desk: Desk) -> Outcome:
+        name, member = _override(desk, key, value, expires)
+        return override_fields(desk.plane, desk.site, {name: member}, reason=message)
+
+    return _carry_out(place, act, wait=wait, output=output)
+
+
+def _override(
+    desk: Desk, key: str, value: str | None, expires: str | None
+) -> tuple[str, dict[str, Any] | None]:
+    from retunable.cli.changes import field_named
+
+    if value is None:
+        return field_named(key, prefix=desk.site.prefix).name, None
+    if expires is None:
+        raise Stop("say how long it holds: --expires 1h", ExitCode.USAGE)
+    change = field_change(key, value, prefix=desk.site.prefix, store="other")
+    ends = datetime.now(UTC) + duration(expires)
+    return change.field.name, {
+        "value": change.value,
+        "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _carry_out(
+    place: Place, act: Callable[[Desk], Outcome], *, wait: float | None, output: Output
+) -> ExitCode:
+    with release_desk(place) as desk:
+        replicas = replicas_of(desk.target.replicas) if wait is not None else ()
+        done = activated(act(desk), desk.site)
+        written_at = time.monotonic()
+        taken = ReleaseTaken(desk.site.document, done.deployment.generation)
+        confirmations = (
+            ()
+            if wait is None
+            else confirm(replicas, (taken,), written_at=written_at, timeout_seconds=wait)
+        )
+    for line in _lines(desk, done):
+        output.line(line)
+    for confirmation in confirmations:
+        output.line(_confirmation_line(confirmation))
+    if wait is not None and not confirmations:
+        output.line(f"not confirmed: {NOBODY}")
+    code = _exit_code(confirmations, waited=wait is not None)
+    output.result(
+        {
+            "agent": desk.site.agent,
+            "environment": desk.site.environment,
+            "deployment": plain(done.deployment),
+            "before": plain(done.before),
+            "cleared": plain(done.cleared),
+            "superseded_by": done.superseded_by,
+            "replicas": [confirmation.to_json() for confirmation in confirmations],
+            "exit_code": int(code),
+        }
+    )
+    return code
+
+
+def _lines(desk: Desk, done: Activated) -> list[str]:
+    new = done.deployment
+    before = f"was {done.before.version}" if done.before else "nothing was before"
+    lines = [f"cleared {key} = {shown(item.value)}" for key, item in done.cleared.items()]
+    lines.append(
+        f"{new.agent}: version {new.version} is active in {new.environment} ({before}; generation "
+        f"{new.generation}, published to {desk.plane.publisher.describe()})"
+    )
+    if done.superseded_by is not None:
+        lines.append(f"generation {done.superseded_by} was published after it and stands now")
+    return lines
+
+
+def _confirmation_line(confirmation: Confirmation) -> str:
+    who = f"{confirmation.record.agent} (pid {confirmation.record.pid})"
+    match confirmation.outcome:
+        case Applied():
+            return f"{who} took it after {confirmation.milliseconds:.0f} ms"
+        case Rejected(reason):
+            return f"{who} rejects it: {reason}"
+        case None:
+            return f"{who} did not confirm it: {confirmation.why}"
+
+
+def _exit_code(confirmations: tuple[Confirmation, ...], *, waited: bool) -> ExitCode:
+    outcomes = [confirmation.outcome for confirmation in confirmations]
+    if any(isinstance(outcome, Rejected) for outcome in outcomes):
+        return ExitCode.REJECTED
+    if waited and (not outcomes or None in outcomes):
+        return ExitCode.NOT_CONFIRMED
+    return ExitCode.OK

@@ -1,0 +1,108 @@
+"""``retune audit``, ``at`` and ``approve``: who did what, what was active when, who says yes."""
+
+from __future__ import annotations
+
+from retunable.cli.ages import moment
+from retunable.cli.changes import field_named
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.output import Output
+from retunable.cli.place import Place
+from retunable.cli.release_json import plain
+from retunable.cli.releasing import release_store
+from retunable.release.store import approvals, audit, deployments, versions
+from retunable.release.store.approvals import Approved, NoSuchVersion, OwnVersion
+from retunable.release.store.moments import BEGINNING
+from retunable.release.store.records import Entry
+from retunable.release.store.verifying import verify
+
+
+def show_audit(
+    place: Place, *, since: str | None, actor: str | None, field: str | None, output: Output
+) -> ExitCode:
+    """Show the entries that fit, oldest first."""
+    name = None if field is None else field_named(field).name
+    with release_store(place) as store, store.snapshot() as work:
+        found = tuple(
+            audit.entries(
+                work,
+                agent=place.where.agent,
+                environment=place.where.environment,
+                actor=actor,
+                field=name,
+                since=BEGINNING if since is None else moment(since, work.now),
+            )
+        )
+    for entry in found:
+        output.line(_line(entry))
+    output.result({"entries": plain(found)})
+    return ExitCode.OK
+
+
+def verify_audit(place: Place, *, output: Output) -> ExitCode:
+    """Check the chain, every row against it, and that nothing guards it less than it should."""
+    with release_store(place) as store, store.snapshot() as work:
+        found = verify(work)
+    for problem in found.problems:
+        output.line(f"{problem.place}: {problem.reason}")
+    output.result({"intact": found.intact, "verification": plain(found)})
+    if not found.intact:
+        return ExitCode.FINDINGS
+    output.line(f"intact: {found.head.sequence} entries, the newest has hash {found.head.hash}")
+    return ExitCode.OK
+
+
+def active_at(place: Place, time: str, *, output: Output) -> ExitCode:
+    """Show what was active at a moment."""
+    with release_store(place) as store, store.snapshot() as work:
+        when = moment(time, work.now)
+        found = deployments.active(work, place.agent, environment=place.environment, at=when)
+        number = found.version if found else None
+        version = versions.version(work, place.agent, number) if number else None
+    at = f"{when:%Y-%m-%d %H:%M:%S %Z}"
+    if found is None:
+        output.line(f"{at}: nothing was active in {place.environment}")
+    else:
+        what = f"version {number}" if number else "the program's own values (a reset)"
+        output.line(
+            f"{at}: {what} in {place.environment}, generation {found.generation}, since "
+            f"{found.stamp.at:%Y-%m-%d %H:%M:%S} UTC by {found.stamp.actor}: {found.stamp.reason}"
+        )
+    output.result({"at": when.isoformat(), "deployment": plain(found), "version": plain(version)})
+    return ExitCode.OK
+
+
+def approve(place: Place, number: int, *, message: str, output: Output) -> ExitCode:
+    """Say yes to exactly one version's checksum in an environment."""
+    with release_store(place) as store, store.transaction(claimed=place.actor) as work:
+        outcome = approvals.approve(
+            work, place.agent, number, environment=place.environment, reason=message
+        )
+    match outcome:
+        case OwnVersion(version):
+            raise Stop(
+                f"version {number} is {version.stamp.actor}'s own; somebody else has to approve it"
+            )
+        case NoSuchVersion(agent, _, latest):
+            raise Stop(f"{agent} has no version {number}, its latest is {latest}", ExitCode.USAGE)
+        case Approved(approval, again):
+            said = "had approved" if again else "approved"
+            output.line(
+                f"{approval.stamp.actor} {said} version {number} of {place.agent} in "
+                f"{place.environment} ({approval.checksum})"
+            )
+            output.result({"approval": plain(approval), "again": again})
+    return ExitCode.OK
+
+
+def _line(entry: Entry) -> str:
+    stamp = entry.stamp
+    who = stamp.actor + (f" for {stamp.claimed}" if stamp.claimed else "")
+    where = f" in {entry.environment}" if entry.environment else ""
+    moved = "" if entry.version is None else f" {entry.version}"
+    if entry.old_version is not None and entry.old_version != entry.version:
+        moved = f" {entry.old_version} -> {entry.version}"
+    changed = ", ".join(entry.data.get("fields", ()))
+    return (
+        f"{stamp.sequence:>6}  {stamp.at:%Y-%m-%d %H:%M:%S}  {who}  {entry.action} {entry.agent}"
+        f"{where}{moved}{f' ({changed})' if changed else ''}: {stamp.reason}"
+    )

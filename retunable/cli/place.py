@@ -1,0 +1,44 @@
+"""What a person named on the command line about an agent and its releases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.where import Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The agent with its configuration store, and the release store; None: left to us."""
+
+    where: Where
+    releases: str | None = None
+    actor: str | None = None
+    signing_key: str | None = None
+
+    @property
+    def agent(self) -> str:
+        """The agent's name; end the command where nobody named one."""
+        if self.where.agent is None:
+            raise Stop("name the agent", ExitCode.USAGE)
+        return self.where.agent
+
+    @property
+    def environment(self) -> str:
+        """The environment that is named, else that of the agent's running process."""
+        if self.where.environment is not None or self.where.agent is None:
+            return self.where.environment or "default"
+        # Here, for this module is imported for --help too.
+        from retunable.cli.target import find_target
+        from retunable.serve.address import running_agents
+
+        return find_target(self.where, running_agents()).environment
+
+    def of(self, agent: str | None) -> Place:
+        """The same place, for an agent."""
+        return replace(self, where=replace(self.where, agent=agent))
+
+    def at(self, environment: str | None) -> Place:
+        """The same place, in an environment."""
+        return replace(self, where=replace(self.where, environment=environment))

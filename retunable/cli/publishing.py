@@ -1,0 +1,84 @@
+"""``retune status`` and ``retune publish``: what is active and what stands, and the mend."""
+
+from __future__ import annotations
+
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
+from retunable.cli.release_json import plain
+from retunable.cli.releasing import Desk, release_desk
+from retunable.config.items import Item
+from retunable.release.publishing.outcomes import Changed
+from retunable.release.publishing.state import publish as publish_active
+from retunable.release.publishing.state import state
+from retunable.release.store.records import Deployment
+
+
+def status(place: Place, *, check: bool, output: Output) -> ExitCode:
+    """Show what is active, pending and published; with ``check`` drift is an exit code."""
+    with release_desk(place) as desk:
+        found = state(desk.plane, desk.site)
+    output.line(_active_line(desk, found.active))
+    for deployment in found.pending:
+        output.line(
+            f"pending: generation {deployment.generation}, version {deployment.version}, since "
+            f"{deployment.stamp.at:%Y-%m-%d %H:%M:%S} UTC; retune publish {desk.site.agent} ends it"
+        )
+    for key, item in found.overrides.items():
+        output.line(f"override: {key} = {_text(item)}")
+    for drift in found.drift:
+        output.line(f"drift: {drift}; mend it: retune publish {desk.site.agent}")
+    output.result(
+        {
+            "agent": desk.site.agent,
+            "environment": desk.site.environment,
+            "store": desk.plane.publisher.describe(),
+            "releases": desk.plane.store.describe(),
+            **plain(found),
+        }
+    )
+    return ExitCode.DRIFT if check and (found.drift or found.pending) else ExitCode.OK
+
+
+def publish(place: Place, *, message: str, output: Output) -> ExitCode:
+    """End what is pending, and publish what is active where something else stands."""
+    with release_desk(place) as desk:
+        done = publish_active(desk.plane, desk.site, reason=message)
+    if isinstance(done, Changed):
+        raise Stop(
+            f"conflict: {', '.join(done.keys)} was changed at the same time; look again: "
+            f"retune status {desk.site.agent}",
+            outcome="conflict",
+        )
+    for finished in done.settled:
+        output.line(
+            f"generation {finished.deployment.generation} was pending and is "
+            f"{finished.deployment.state} now"
+        )
+    for drift in done.mended:
+        output.line(f"mended: {drift}")
+    output.line(_active_line(desk, done.deployment))
+    output.result(
+        {
+            "agent": desk.site.agent,
+            "environment": desk.site.environment,
+            "settled": [plain(finished.deployment) for finished in done.settled],
+            "mended": list(done.mended),
+            "deployment": plain(done.deployment),
+        }
+    )
+    return ExitCode.OK
+
+
+def _active_line(desk: Desk, active: Deployment | None) -> str:
+    where = f"{desk.site.agent} in {desk.site.environment}"
+    if active is None:
+        return f"{where}: no version is active"
+    return (
+        f"{where}: version {active.version} is active, generation {active.generation}, since "
+        f"{active.stamp.at:%Y-%m-%d %H:%M:%S} UTC by {active.stamp.actor}: {active.stamp.reason}"
+    )
+
+
+def _text(item: object) -> str:
+    return shown(item.value) if isinstance(item, Item) else "unreadable"

@@ -1,0 +1,86 @@
+"""``retune save``: a new version from a file, from standard input, or from what runs now."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retunable.cli.agent_client import AgentAway, AgentClient
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.output import Output
+from retunable.cli.place import Place
+from retunable.cli.release_json import plain
+from retunable.cli.releasing import Desk, release_desk, release_store
+from retunable.release.config_files import ConfigFile, FileFault, parse_config, read_config
+from retunable.release.publishing.capturing import Captured, NotCaptured, capture
+from retunable.release.store import versions
+from retunable.release.store.release_store import ReleaseStore
+from retunable.release.store.version_data import Invalid
+from retunable.release.store.versions import Draft, Saved
+
+
+def save(place: Place, file: str | None, *, message: str, output: Output) -> ExitCode:
+    """Save a version; the latest one again makes none."""
+    if file is not None:
+        draft = Draft(agent=place.agent, config=config_in(file), reason=message)
+        with release_store(place) as store:
+            return _save(place, store, draft, output)
+    with release_desk(place) as desk:
+        found = captured(desk)
+        draft = Draft(
+            agent=desk.site.agent,
+            config=found.config,
+            reason=message,
+            source="captured",
+            parent=found.version,
+        )
+        return _save(place, desk.plane.store, draft, output)
+
+
+def config_in(file: str) -> Mapping[str, Any]:
+    """Return the complete config of a file, - for standard input; end the command if it is wrong."""
+    if file == "-":
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Stop("standard input is not UTF-8 text", ExitCode.USAGE) from error
+        found = parse_config(text, Path("-"))
+    else:
+        found = read_config(Path(file))
+    match found:
+        case FileFault():
+            raise Stop(str(found), ExitCode.USAGE, field=found.field, line=found.line)
+        case ConfigFile(config=config):
+            return config
+
+
+def captured(desk: Desk) -> Captured:
+    """Return what runs now, as the running agent says, or as the stores alone say."""
+    for record in desk.target.replicas:
+        try:
+            report = AgentClient(record.url).report()
+        except AgentAway:
+            continue
+        if report["config"] is not None and not report["rejected"]:
+            config = dict(report["config"])
+            if config["tools"] is None:
+                config["tools"] = report["registered_tools"]
+            return Captured(config, report["version"], tuple(report["overrides"]))
+    found = capture(desk.plane, desk.site)
+    if isinstance(found, NotCaptured):
+        raise Stop(found.reason)
+    return found
+
+
+def _save(place: Place, store: ReleaseStore, draft: Draft, output: Output) -> ExitCode:
+    with store.transaction(claimed=place.actor) as work:
+        saved = versions.save(work, draft)
+    if isinstance(saved, Invalid):
+        raise Stop(f"nothing was saved: {saved.reason}", ExitCode.USAGE, field=saved.field)
+    number, new = saved.version.number, isinstance(saved, Saved)
+    said = "saved" if new else "is this already; no new version was made"
+    output.line(f"{place.agent} version {number} {said}")
+    output.result({"agent": place.agent, "saved": new, "version": plain(saved.version)})
+    return ExitCode.OK

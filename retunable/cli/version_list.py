@@ -1,0 +1,78 @@
+"""``retune versions`` and ``retune show``: what was ever saved, and where it is active."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from retunable.cli.ages import age
+from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
+from retunable.cli.release_json import plain
+from retunable.cli.releasing import release_store
+from retunable.release.store import deployments, versions
+from retunable.release.store.database import Transaction
+from retunable.release.store.records import Version
+
+
+def list_versions(place: Place, *, limit: int, output: Output) -> ExitCode:
+    """List the latest versions with their marks."""
+    with release_store(place) as store, store.snapshot() as work:
+        found = versions.versions(work, place.agent, at_most=limit)
+        marks = active_marks(work, place.agent)
+        now = work.now
+    for version in found:
+        output.line(_line(version, marks.get(version.number, ()), now))
+    if not found:
+        output.line(f"{place.agent} has no version; retune save makes one")
+    output.result(
+        {
+            "agent": place.agent,
+            "active": {env: number for number, envs in marks.items() for env in envs},
+            "versions": plain(found),
+        }
+    )
+    return ExitCode.OK
+
+
+def show(place: Place, number: int, *, output: Output) -> ExitCode:
+    """Show one version whole."""
+    with release_store(place) as store, store.snapshot() as work:
+        version = the_version(work, place.agent, number)
+        config = versions.config(work, version)
+        marks = active_marks(work, place.agent).get(number, ())
+        now = work.now
+    output.line(_line(version, marks, now))
+    output.line(f"{version.checksum}, {version.size_bytes:,} bytes, from {version.source}")
+    for name, value in config.items():
+        output.line(f"{name} = {shown(value)}")
+    output.result({"version": plain(version), "active": list(marks), "config": config})
+    return ExitCode.OK
+
+
+def the_version(work: Transaction, agent: str, number: int) -> Version:
+    """Return a version; end the command where there is none."""
+    version = versions.version(work, agent, number)
+    if version is None:
+        newest = versions.latest(work, agent)
+        has = f"its latest is {newest.number}" if newest else "it has none"
+        raise Stop(f"{agent} has no version {number}: {has}", ExitCode.USAGE)
+    return version
+
+
+def active_marks(work: Transaction, agent: str) -> dict[int, tuple[str, ...]]:
+    """Return the environments in which each active version is active."""
+    marks: dict[int, tuple[str, ...]] = {}
+    for environment in deployments.environments(work, agent):
+        active = deployments.active(work, agent, environment=environment)
+        if active is not None and active.version is not None:
+            marks[active.version] = (*marks.get(active.version, ()), environment)
+    return marks
+
+
+def _line(version: Version, marks: tuple[str, ...], now: datetime) -> str:
+    mark = f" [{', '.join(marks)}]" if marks else ""
+    stamp = version.stamp
+    who = stamp.actor + (f" for {stamp.claimed}" if stamp.claimed else "")
+    first = stamp.reason.splitlines()[0] if stamp.reason else ""
+    return f"{version.number:>5}{mark}  {age(stamp.at, now)} ago by {who}: {first}"

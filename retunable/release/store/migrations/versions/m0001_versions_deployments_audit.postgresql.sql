@@ -1,0 +1,147 @@
+-- Every row of the release store is the detail of one audit entry and bears its number: who, when
+-- and why stand there once, and the chain of hashes covers all of it.
+SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+CREATE TABLE release_audit (
+    sequence bigint PRIMARY KEY CHECK (sequence >= 1),
+    at timestamptz NOT NULL,
+    actor text NOT NULL,
+    claimed text,
+    action text NOT NULL,
+    agent text NOT NULL,
+    environment text,
+    version bigint,
+    old_version bigint,
+    checksum text,
+    reason text NOT NULL,
+    data text NOT NULL,
+    previous text NOT NULL,
+    hash text NOT NULL
+);
+CREATE INDEX release_audit_agent ON release_audit (agent, sequence);
+
+CREATE TABLE release_versions (
+    sequence bigint PRIMARY KEY REFERENCES release_audit,
+    id text NOT NULL UNIQUE,
+    agent text NOT NULL,
+    number bigint NOT NULL CHECK (number >= 1),
+    parent bigint,
+    source text NOT NULL,
+    schema_number integer NOT NULL,
+    checksum text NOT NULL,
+    config bytea NOT NULL CHECK (octet_length(config) BETWEEN 2 AND 1048576),
+    UNIQUE (agent, number),
+    FOREIGN KEY (agent, parent) REFERENCES release_versions (agent, number),
+    CHECK (checksum = schema_number || ':sha256:' || encode(sha256(config), 'hex'))
+);
+
+CREATE TABLE release_deployments (
+    sequence bigint PRIMARY KEY REFERENCES release_audit,
+    agent text NOT NULL,
+    environment text NOT NULL,
+    generation bigint NOT NULL CHECK (generation >= 1),
+    version bigint,
+    checksum text,
+    UNIQUE (agent, environment, generation),
+    FOREIGN KEY (agent, version) REFERENCES release_versions (agent, number),
+    CHECK ((version IS NULL) = (checksum IS NULL))
+);
+
+CREATE TABLE release_outcomes (
+    sequence bigint PRIMARY KEY REFERENCES release_audit,
+    deployment bigint NOT NULL UNIQUE REFERENCES release_deployments,
+    outcome text NOT NULL CHECK (outcome IN ('confirmed', 'withdrawn'))
+);
+
+-- What people and the library read: each detail with its who, when and why.
+CREATE VIEW release_version_log AS
+SELECT versions.sequence, audit.at, audit.actor, audit.claimed, audit.reason, versions.id,
+    versions.agent, versions.number, versions.parent, versions.source, versions.schema_number,
+    versions.checksum, octet_length(versions.config) AS size_bytes
+FROM release_versions AS versions JOIN release_audit AS audit USING (sequence);
+
+CREATE VIEW release_deployment_log AS
+SELECT deployments.sequence, audit.at, audit.actor, audit.claimed, audit.reason, audit.action,
+    deployments.agent, deployments.environment, deployments.generation, deployments.version,
+    deployments.checksum, audit.data, coalesce(outcomes.outcome, 'pending') AS state,
+    settled.at AS settled_at
+FROM release_deployments AS deployments
+JOIN release_audit AS audit USING (sequence)
+LEFT JOIN release_outcomes AS outcomes ON outcomes.deployment = deployments.sequence
+LEFT JOIN release_audit AS settled ON settled.sequence = outcomes.sequence;
+
+CREATE FUNCTION release_append_only() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = format('%s on %s is refused: the release store is append-only', TG_OP, TG_TABLE_NAME),
+        HINT = 'Record what is right now; what was stays readable.';
+END $$;
+
+-- A writer says who and when itself, for the hash covers both; here it is held to the truth.
+CREATE FUNCTION release_check_entry() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    last record;
+BEGIN
+    IF NEW.actor <> session_user THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('actor must be %s, who is logged in, got %s', session_user, NEW.actor),
+            HINT = 'Another name belongs in the column claimed.';
+    ELSIF NEW.at NOT BETWEEN transaction_timestamp() AND clock_timestamp() THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('at must be the time of this transaction, got %s', NEW.at),
+            HINT = 'Take clock_timestamp() of this database.';
+    END IF;
+    SELECT sequence, hash INTO last FROM release_audit ORDER BY sequence DESC LIMIT 1;
+    IF NEW.sequence <> coalesce(last.sequence, 0) + 1
+        OR NEW.previous <> coalesce(last.hash, repeat('0', 64)) THEN
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = format('entry %s does not follow entry %s', NEW.sequence,
+                coalesce(last.sequence, 0)),
+            HINT = 'Somebody wrote at the same time; take the release store''s lock first.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION release_check_detail() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NEW.sequence <> coalesce((SELECT max(sequence) FROM release_audit), 0) THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('a row of %s bears the number of the newest audit entry, got %s',
+                TG_TABLE_NAME, NEW.sequence),
+            HINT = 'Write the entry and its detail in one transaction, as the library does.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_audit
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_versions
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_deployments
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_outcomes
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+
+CREATE TRIGGER release_check_entry BEFORE INSERT ON release_audit
+    FOR EACH ROW EXECUTE FUNCTION release_check_entry();
+CREATE TRIGGER release_check_detail BEFORE INSERT ON release_versions
+    FOR EACH ROW EXECUTE FUNCTION release_check_detail();
+CREATE TRIGGER release_check_detail BEFORE INSERT ON release_deployments
+    FOR EACH ROW EXECUTE FUNCTION release_check_detail();
+CREATE TRIGGER release_check_detail BEFORE INSERT ON release_outcomes
+    FOR EACH ROW EXECUTE FUNCTION release_check_detail();
+
+-- ALWAYS: session_replication_role = replica does not switch them off.
+ALTER TABLE release_audit ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_entry;
+ALTER TABLE release_versions ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_detail;
+ALTER TABLE release_deployments ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_detail;
+ALTER TABLE release_outcomes ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_detail;
+
+REVOKE ALL ON FUNCTION release_append_only(), release_check_entry(), release_check_detail() FROM PUBLIC;

@@ -1,0 +1,134 @@
+-- Every row of the release store is the detail of one audit entry and bears its number: who, when
+-- and why stand there once, and the chain of hashes covers all of it.
+CREATE TABLE release_audit (
+    sequence INTEGER PRIMARY KEY NOT NULL CHECK (sequence >= 1),
+    at TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    claimed TEXT,
+    action TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    environment TEXT,
+    version INTEGER,
+    old_version INTEGER,
+    checksum TEXT,
+    reason TEXT NOT NULL,
+    data TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    hash TEXT NOT NULL
+);
+CREATE INDEX release_audit_agent ON release_audit (agent, sequence);
+
+CREATE TABLE release_versions (
+    sequence INTEGER PRIMARY KEY NOT NULL REFERENCES release_audit,
+    id TEXT NOT NULL UNIQUE,
+    agent TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number >= 1),
+    parent INTEGER,
+    source TEXT NOT NULL,
+    schema_number INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    config BLOB NOT NULL CHECK (typeof(config) = 'blob' AND length(config) BETWEEN 2 AND 1048576),
+    UNIQUE (agent, number),
+    FOREIGN KEY (agent, parent) REFERENCES release_versions (agent, number)
+);
+
+CREATE TABLE release_deployments (
+    sequence INTEGER PRIMARY KEY NOT NULL REFERENCES release_audit,
+    agent TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    generation INTEGER NOT NULL CHECK (generation >= 1),
+    version INTEGER,
+    checksum TEXT,
+    UNIQUE (agent, environment, generation),
+    FOREIGN KEY (agent, version) REFERENCES release_versions (agent, number),
+    CHECK ((version IS NULL) = (checksum IS NULL))
+);
+
+CREATE TABLE release_outcomes (
+    sequence INTEGER PRIMARY KEY NOT NULL REFERENCES release_audit,
+    deployment INTEGER NOT NULL UNIQUE REFERENCES release_deployments,
+    outcome TEXT NOT NULL CHECK (outcome IN ('confirmed', 'withdrawn'))
+);
+
+-- What people and the library read: each detail with its who, when and why.
+CREATE VIEW release_version_log AS
+SELECT versions.sequence, audit.at, audit.actor, audit.claimed, audit.reason, versions.id,
+    versions.agent, versions.number, versions.parent, versions.source, versions.schema_number,
+    versions.checksum, length(versions.config) AS size_bytes
+FROM release_versions AS versions JOIN release_audit AS audit USING (sequence);
+
+CREATE VIEW release_deployment_log AS
+SELECT deployments.sequence, audit.at, audit.actor, audit.claimed, audit.reason, audit.action,
+    deployments.agent, deployments.environment, deployments.generation, deployments.version,
+    deployments.checksum, audit.data, coalesce(outcomes.outcome, 'pending') AS state,
+    settled.at AS settled_at
+FROM release_deployments AS deployments
+JOIN release_audit AS audit USING (sequence)
+LEFT JOIN release_outcomes AS outcomes ON outcomes.deployment = deployments.sequence
+LEFT JOIN release_audit AS settled ON settled.sequence = outcomes.sequence;
+
+-- INSERT OR REPLACE deletes what stands in its way, and fires no DELETE trigger unless
+-- recursive_triggers is on, which it is not in the sqlite3 shell. A BEFORE INSERT trigger runs first
+-- everywhere: it refuses an existing key before anything is replaced.
+CREATE TRIGGER release_audit_follows BEFORE INSERT ON release_audit
+WHEN NEW.sequence IS NOT (SELECT coalesce(max(sequence), 0) + 1 FROM release_audit)
+    OR NEW.previous IS NOT coalesce(
+        (SELECT hash FROM release_audit ORDER BY sequence DESC LIMIT 1), printf('%064d', 0))
+BEGIN
+    SELECT RAISE(ABORT, 'this entry does not follow the newest one of release_audit');
+END;
+CREATE TRIGGER release_audit_no_update BEFORE UPDATE ON release_audit BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_audit is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_audit_no_delete BEFORE DELETE ON release_audit BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_audit is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_versions_no_update BEFORE UPDATE ON release_versions BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_versions is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_versions_no_delete BEFORE DELETE ON release_versions BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_versions is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_versions_no_replace BEFORE INSERT ON release_versions WHEN
+    EXISTS (SELECT 1 FROM release_versions WHERE sequence = NEW.sequence) OR
+    EXISTS (SELECT 1 FROM release_versions WHERE id = NEW.id) OR
+    EXISTS (SELECT 1 FROM release_versions WHERE agent = NEW.agent AND number = NEW.number)
+BEGIN
+    SELECT RAISE(ABORT, 'a row of release_versions stands under this key: the release store is append-only');
+END;
+CREATE TRIGGER release_versions_has_entry BEFORE INSERT ON release_versions
+WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
+    SELECT RAISE(ABORT, 'a row of release_versions bears the number of the newest audit entry');
+END;
+CREATE TRIGGER release_deployments_no_update BEFORE UPDATE ON release_deployments BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_deployments is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_deployments_no_delete BEFORE DELETE ON release_deployments BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_deployments is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_deployments_no_replace BEFORE INSERT ON release_deployments WHEN
+    EXISTS (SELECT 1 FROM release_deployments WHERE sequence = NEW.sequence) OR
+    EXISTS (SELECT 1 FROM release_deployments WHERE agent = NEW.agent AND environment = NEW.environment AND generation = NEW.generation)
+BEGIN
+    SELECT RAISE(ABORT, 'a row of release_deployments stands under this key: the release store is append-only');
+END;
+CREATE TRIGGER release_deployments_has_entry BEFORE INSERT ON release_deployments
+WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
+    SELECT RAISE(ABORT, 'a row of release_deployments bears the number of the newest audit entry');
+END;
+CREATE TRIGGER release_outcomes_no_update BEFORE UPDATE ON release_outcomes BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_outcomes is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_outcomes_no_delete BEFORE DELETE ON release_outcomes BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_outcomes is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_outcomes_no_replace BEFORE INSERT ON release_outcomes WHEN
+    EXISTS (SELECT 1 FROM release_outcomes WHERE sequence = NEW.sequence) OR
+    EXISTS (SELECT 1 FROM release_outcomes WHERE deployment = NEW.deployment)
+BEGIN
+    SELECT RAISE(ABORT, 'a row of release_outcomes stands under this key: the release store is append-only');
+END;
+CREATE TRIGGER release_outcomes_has_entry BEFORE INSERT ON release_outcomes
+WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
+    SELECT RAISE(ABORT, 'a row of release_outcomes bears the number of the newest audit entry');
+END;

@@ -1,0 +1,79 @@
+"""On PostgreSQL a publication can be a part of the caller's own transaction, and holds nobody up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import psycopg
+import pytest
+
+from dev.postgres import PostgresServer
+from retunable.config.items import Item
+from retunable.release.landing import Landed, Outrun, Publication
+from retunable.release.postgres_table import ConfigurationTable, Connection, Row
+from tests.contract.publication.conftest import new_database
+
+pytestmark = pytest.mark.postgresql
+KEY = "support_bot"
+
+
+@pytest.fixture
+def url(postgres_for_worlds: PostgresServer) -> str:
+    return new_database(postgres_for_worlds, "ours")
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    with psycopg.connect(url, autocommit=True) as opened:
+        yield opened
+
+
+def publication(generation: int) -> Publication:
+    text = f'{{"retunable": 1, "generation": {generation}}}'
+    return Publication(key=KEY, text=text, generation=generation, seen=None)
+
+
+def test_what_the_caller_rolls_back_was_never_published(connection: Connection) -> None:
+    table = ConfigurationTable(connection, "configuration")
+
+    def publish_and_fail() -> None:
+        with connection.transaction():
+            assert table.publish(publication(1)) == Landed()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        publish_and_fail()
+    assert table.items([KEY]) == {}
+
+
+def test_the_caller_goes_on_in_its_transaction_after_a_publication_that_did_not_land(
+    connection: Connection,
+) -> None:
+    table = ConfigurationTable(connection, "configuration")
+    table.publish(publication(5))
+    with connection.transaction():
+        assert table.publish(publication(4)) == Outrun(5)
+        connection.execute("CREATE TABLE release_row ()")
+    assert connection.execute("SELECT count(*) FROM release_row").fetchone() == (0,)
+
+
+def test_nothing_is_locked_while_a_publisher_decides(connection: Connection, url: str) -> None:
+    table = ConfigurationTable(connection, "configuration")
+    table.publish(publication(1))
+
+    class Overtaken(ConfigurationTable):
+        """A publisher that is stopped after its first reading until another one is done."""
+
+        def __init__(self, connection: Connection) -> None:
+            super().__init__(connection, "configuration")
+            self.others = [publication(5)]
+
+        def _rows(self, keys: Collection[str], *, lock: bool = False) -> list[Row]:
+            rows = super()._rows(keys, lock=lock)
+            while self.others:
+                assert table.publish(self.others.pop()) == Landed()
+            return rows
+
+    with psycopg.connect(url, autocommit=True) as other:
+        assert Overtaken(other).publish(publication(4)) == Outrun(5)
+    assert table.items([KEY])[KEY] == Item('{"retunable": 1, "generation": 5}', "2")
