@@ -18,7 +18,7 @@ from retunable.errors import StoreWriteError
 from retunable.release.landing import Landed, Landing, Moved, Publication, deletions, judge
 from retunable.release.writer import Change, Expected
 
-ATTEMPTS: Final = 5
+ATTEMPTS: Final = 50
 Connection = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 

@@ -82,3 +82,16 @@ def test_declaring_an_agent_leaves_the_slow_packages_for_later() -> None:
 def test_the_package_itself_imports_none_of_its_rooms() -> None:
     imported = imported_by("import retunable")
     assert {name for name in imported if name.startswith("retunable.")} == set()
+
+
+def test_the_help_of_the_command_line_imports_nothing_that_only_commands_need() -> None:
+    imported = imported_by(
+        "import contextlib, io",
+        "from retunable.cli import main",
+        "with contextlib.redirect_stdout(io.StringIO()): main(['--help'])",
+        "with contextlib.redirect_stdout(io.StringIO()): main(['activate', '--help'])",
+    )
+    found = {name.split(".")[0] for name in imported}
+    # Typer itself looks for pydantic.
+    assert found & (SQL | SDK | {"alembic", "cryptography", "yaml"}) == set()
+    assert not {name for name in imported if name.startswith("retunable.release")}

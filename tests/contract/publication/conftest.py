@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -20,9 +19,9 @@ from retunable.release.writer import Publisher
 from retunable.sidecar.configuration import ConfigurationFile
 from retunable.sidecar.environment import store_url as sqlite_url
 from retunable.sidecar.files import configuration_file
+from tests.contract.publication.databases import Databases
 from tests.contract.publication.worlds import World
 
-NUMBERS = count(1)
 CHECKOUT = Path(__file__).parents[3]
 OUR_TABLE = CHECKOUT / "sql" / "configuration.sql"
 TABLES = {
@@ -46,22 +45,14 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> StoreURL:
         return embedded_store(tmp_path)
     if request.param == "redis":
         return StoreURL.parse(emptied(request.getfixturevalue("redis_for_worlds")).url)
-    postgres: PostgresServer = request.getfixturevalue("postgres_for_worlds")
-    return StoreURL.parse(new_database(postgres, request.param))
+    databases: Databases = request.getfixturevalue("databases")
+    return StoreURL.parse(databases.empty(request.param))
 
 
 def emptied(redis: RedisServer) -> RedisServer:
     with redis.client() as client:
         client.flushall()
     return redis
-
-
-def new_database(postgres: PostgresServer, template: str) -> str:
-    """The URL of a new database, which is a copy."""
-    name = f"copy_{next(NUMBERS)}"
-    with postgres.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    return postgres.url_of(name)
 
 
 def embedded_store(data_dir: Path) -> StoreURL:
@@ -87,10 +78,10 @@ def redis_for_worlds(
 
 
 @pytest.fixture(scope="session")
-def postgres_for_worlds(
+def databases(
     postgres_program: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PostgresServer]:
-    """A server with databases to copy from: ``world`` has both stores, the others one table."""
+) -> Iterator[Databases]:
+    """Databases to copy: ``world`` has both stores, the others have one table."""
     with PostgresServer(tmp_path_factory.mktemp("postgresql")) as postgres:
         for database, table in TABLES.items():
             with postgres.connect() as connection:
@@ -98,7 +89,7 @@ def postgres_for_worlds(
             with psycopg.connect(postgres.url_of(database), autocommit=True) as connection:
                 connection.execute(table.read_bytes())
         set_up(postgres.url_of("world"))
-        yield postgres
+        yield Databases(postgres)
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +113,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     kind = request.param
     database = ""
     if "postgresql" in kind:
-        database = new_database(request.getfixturevalue("postgres_for_worlds"), "world")
+        databases: Databases = request.getfixturevalue("databases")
+        database = databases.empty("world")
     if kind.endswith("redis"):
         redis = emptied(request.getfixturevalue("redis_for_worlds"))
         configuration = StoreURL.parse(redis.url)

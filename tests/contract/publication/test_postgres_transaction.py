@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import psycopg
 import pytest
 
-from dev.postgres import PostgresServer
 from retunable.config.items import Item
 from retunable.release.landing import Landed, Outrun, Publication
 from retunable.release.postgres_table import ConfigurationTable, Connection, Row
-from tests.contract.publication.conftest import new_database
+from tests.contract.publication.databases import Databases
 
 pytestmark = pytest.mark.postgresql
 KEY = "support_bot"
 
 
 @pytest.fixture
-def url(postgres_for_worlds: PostgresServer) -> str:
-    return new_database(postgres_for_worlds, "ours")
+def url(databases: Databases) -> str:
+    return databases.empty("ours")
 
 
 @pytest.fixture
@@ -53,27 +53,40 @@ def test_the_caller_goes_on_in_its_transaction_after_a_publication_that_did_not_
     table.publish(publication(5))
     with connection.transaction():
         assert table.publish(publication(4)) == Outrun(5)
-        connection.execute("CREATE TABLE release_row ()")
+        connection.execute("CREATE TEMPORARY TABLE release_row ()")
     assert connection.execute("SELECT count(*) FROM release_row").fetchone() == (0,)
+
+
+class Overtaken(ConfigurationTable):
+    """A publisher that is stopped after each reading until one more of the others is done."""
+
+    def __init__(self, connection: Connection, others: list[Callable[[], object]]) -> None:
+        super().__init__(connection, "configuration")
+        self.others = others
+
+    def _rows(self, keys: Collection[str], *, lock: bool = False) -> list[Row]:
+        rows = super()._rows(keys, lock=lock)
+        if self.others:
+            self.others.pop(0)()
+        return rows
 
 
 def test_nothing_is_locked_while_a_publisher_decides(connection: Connection, url: str) -> None:
     table = ConfigurationTable(connection, "configuration")
     table.publish(publication(1))
 
-    class Overtaken(ConfigurationTable):
-        """A publisher that is stopped after its first reading until another one is done."""
+    with psycopg.connect(url, autocommit=True) as other:
+        slow = Overtaken(other, [lambda: table.publish(publication(5))])
+        assert slow.publish(publication(4)) == Outrun(5)
+    assert table.items([KEY])[KEY] == Item('{"retunable": 1, "generation": 5}', "2")
 
-        def __init__(self, connection: Connection) -> None:
-            super().__init__(connection, "configuration")
-            self.others = [publication(5)]
 
-        def _rows(self, keys: Collection[str], *, lock: bool = False) -> list[Row]:
-            rows = super()._rows(keys, lock=lock)
-            while self.others:
-                assert table.publish(self.others.pop()) == Landed()
-            return rows
+def test_the_highest_generation_lands_however_many_lower_ones_were_faster(
+    connection: Connection, url: str
+) -> None:
+    table = ConfigurationTable(connection, "configuration")
+    lower = [partial(table.publish, publication(generation)) for generation in range(1, 20)]
 
     with psycopg.connect(url, autocommit=True) as other:
-        assert Overtaken(other).publish(publication(4)) == Outrun(5)
-    assert table.items([KEY])[KEY] == Item('{"retunable": 1, "generation": 5}', "2")
+        assert Overtaken(other, [*lower]).publish(publication(20)) == Landed()
+    assert table.items([KEY])[KEY] == Item('{"retunable": 1, "generation": 20}', "20")
