@@ -23,7 +23,11 @@ _PACKAGES: Final = (
 
 
 def _import_messages() -> ModuleType:
-    """Import the messages with packages whose ``__init__`` is not run; a later import runs it."""
+    """Import the messages with packages whose ``__init__`` is not run, and leave no trace of it.
+
+    A later import of the SDK finds nothing half there and runs whole; its message classes are
+    these, for protobuf has one for each type.
+    """
     messages = f"{_PACKAGES[-1]}.protos"
     if _PACKAGES[0] in sys.modules:
         return import_module(messages)
@@ -33,7 +37,7 @@ def _import_messages() -> ModuleType:
     try:
         return import_module(messages)
     finally:
-        for name in _PACKAGES:
+        for name in [name for name in sys.modules if name.startswith(_PACKAGES[0])]:
             del sys.modules[name]
 
 

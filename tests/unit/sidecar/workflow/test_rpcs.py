@@ -73,8 +73,8 @@ def test_the_messages_come_without_the_sdk_around_them() -> None:
         "import sys\n"
         "from retunable.sidecar.workflow.protos import pb\n"
         "assert 'aiohttp' not in sys.modules and 'dapr.ext.workflow' not in sys.modules\n"
-        "from dapr.ext.workflow import WorkflowRuntime\n"
         "import dapr.ext.workflow._durabletask.internal.protos as theirs\n"
+        "from dapr.ext.workflow import WorkflowRuntime\n"
         "assert theirs.HistoryEvent is pb.HistoryEvent\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
