@@ -9,7 +9,7 @@ from typing import Any
 
 from retunable.cli.ages import duration
 from retunable.cli.changes import field_change
-from retunable.cli.confirmation import Confirmation, confirm, replicas_of
+from retunable.cli.confirmation import Confirmation, confirm, exit_code, replicas_of
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.expectation import Applied, Rejected, ReleaseTaken
 from retunable.cli.output import Output, shown
@@ -107,7 +107,7 @@ def _carry_out(
         output.line(_confirmation_line(confirmation))
     if wait is not None and not confirmations:
         output.line(f"not confirmed: {NOBODY}")
-    code = _exit_code(confirmations, waited=wait is not None)
+    code = exit_code(confirmations, waited=wait is not None)
     output.result(
         {
             "agent": desk.site.agent,
@@ -145,12 +145,3 @@ def _confirmation_line(confirmation: Confirmation) -> str:
             return f"{who} rejects it: {reason}"
         case None:
             return f"{who} did not confirm it: {confirmation.why}"
-
-
-def _exit_code(confirmations: tuple[Confirmation, ...], *, waited: bool) -> ExitCode:
-    outcomes = [confirmation.outcome for confirmation in confirmations]
-    if any(isinstance(outcome, Rejected) for outcome in outcomes):
-        return ExitCode.REJECTED
-    if waited and (not outcomes or None in outcomes):
-        return ExitCode.NOT_CONFIRMED
-    return ExitCode.OK

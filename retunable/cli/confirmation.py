@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from retunable.cli.agent_client import AgentAway, AgentClient, Report
+from retunable.cli.exits import ExitCode
 from retunable.cli.expectation import Applied, Expectation, Rejected, verdict
 from retunable.serve.address import AgentRecord
 
@@ -111,3 +112,13 @@ def _not_yet(report: Report) -> str:
         f"the agent is {report['status']}{reason}, {read}, and has not taken it; does it watch the "
         "store that was written? `retune doctor` looks"
     )
+
+
+def exit_code(confirmations: tuple[Confirmation, ...], *, waited: bool) -> ExitCode:
+    """Return how a command ends on what the replicas said; unless it waited, silence is no failure."""
+    outcomes = [confirmation.outcome for confirmation in confirmations]
+    if any(isinstance(outcome, Rejected) for outcome in outcomes):
+        return ExitCode.REJECTED
+    if waited and (not outcomes or None in outcomes):
+        return ExitCode.NOT_CONFIRMED
+    return ExitCode.OK

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from retunable.cli.agent_client import Report
-from retunable.cli.confirmation import Confirmation, Replica, confirm, replicas_of
+from retunable.cli.confirmation import Confirmation, Replica, confirm, exit_code, replicas_of
 from retunable.cli.exits import ExitCode
 from retunable.cli.expectation import Applied, Expectation, Rejected
 from retunable.cli.output import Output, shown
@@ -77,7 +77,7 @@ def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> 
             at.replicas, write.expectations, written_at=written_at, timeout_seconds=wait
         )
     changes = _changes(at, write, confirmations)
-    code = _exit_code(confirmations, waited=wait is not None)
+    code = exit_code(confirmations, waited=wait is not None)
     for change in changes:
         output.line(_change_line(change))
     for line in _outcome_lines(at, confirmations, waited=wait is not None):
@@ -142,12 +142,3 @@ def _outcome_line(confirmation: Confirmation, *, several: bool) -> str:
             return f"rejected by {who}: {reason}"
         case None:
             return f"written, not confirmed: {confirmation.why}"
-
-
-def _exit_code(confirmations: tuple[Confirmation, ...], *, waited: bool) -> ExitCode:
-    outcomes = [confirmation.outcome for confirmation in confirmations]
-    if any(isinstance(outcome, Rejected) for outcome in outcomes):
-        return ExitCode.REJECTED
-    if waited and (not outcomes or None in outcomes):
-        return ExitCode.NOT_CONFIRMED
-    return ExitCode.OK

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
-from retunable.config.constraints import Constraints
-from retunable.config.declaration import Declaration
 from retunable.release.publishing.site import ControlPlane, Site
 
 
@@ -38,14 +35,7 @@ def capture(plane: ControlPlane, site: Site) -> Captured | NotCaptured:
     Where no release is published, the code defaults of the program are below, and only the running
     agent knows them. Raises StoreWriteError where the store cannot be read.
     """
-    declaration = Declaration(
-        agent=site.agent,
-        environment=site.environment,
-        defaults=AgentConfig(),
-        constraints=Constraints(),
-        document_key=site.document.removeprefix(site.prefix),
-        prefix=site.prefix,
-    )
+    declaration = site.declaration
     items = plane.publisher.read(declaration.keys)
     with plane.store.snapshot() as work:
         now = work.now.timestamp()

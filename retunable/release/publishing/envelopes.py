@@ -10,9 +10,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from retunable.config.agent_config import AgentConfig
-from retunable.config.constraints import Constraints
-from retunable.config.declaration import Declaration
 from retunable.config.document import parse_document
 from retunable.config.items import Item, Unreadable
 from retunable.release.documents import json_text
@@ -105,15 +102,7 @@ def seen_hash(item: Item | Unreadable | None) -> str | None:
 
 def check_readable(site: Site, text: str) -> None:
     """Raise Refused unless agents of a program without constraints of its own can take it."""
-    declaration = Declaration(
-        agent=site.agent,
-        environment=site.environment,
-        defaults=AgentConfig(),
-        constraints=Constraints(),
-        document_key=site.document.removeprefix(site.prefix),
-        prefix=site.prefix,
-    )
-    parse_document(text, declaration)
+    parse_document(text, site.declaration)
 
 
 def _overrides(deployment: Deployment) -> dict[str, Any]:

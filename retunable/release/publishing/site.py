@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from retunable.config.declaration import document_key_of
+from retunable.config.agent_config import AgentConfig
+from retunable.config.constraints import Constraints
+from retunable.config.declaration import Declaration, document_key_of
 from retunable.config.fields import FIELDS
 from retunable.config.items import Item, Unreadable
 from retunable.errors import ConfigurationError
@@ -41,6 +43,18 @@ class Site:
     def field_keys(self) -> dict[str, str]:
         """Full store key of each field, by field name."""
         return {field.name: self.prefix + field.key for field in FIELDS}
+
+    @cached_property
+    def declaration(self) -> Declaration:
+        """The agent as its program would declare it, without defaults and constraints of its own."""
+        return Declaration(
+            agent=self.agent,
+            environment=self.environment,
+            defaults=AgentConfig(),
+            constraints=Constraints(),
+            document_key=self.document.removeprefix(self.prefix),
+            prefix=self.prefix,
+        )
 
 
 @dataclass(frozen=True, slots=True)
