@@ -30,6 +30,7 @@ from retunable.agent.loop.turn import (
 )
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+CLOSE_SECONDS: Final = 1.0
 
 _SDK_LOGGERS: Final = (
     "WorkflowRuntime",
@@ -70,8 +71,23 @@ class Runtime:
         # SDK 1.19 never closes the loop of its worker thread: two sockets at each stop.
         worker = getattr(self._sdk, "_WorkflowRuntime__worker", None)
         loop = getattr(getattr(worker, "_async_worker_manager", None), "_queue_event_loop", None)
-        if loop is not None and not loop.is_running():
-            loop.close()
+        if loop is not None and not loop.is_running() and not loop.is_closed():
+            _close(loop)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a stopped worker's loop once nothing is left on it; else leave it to the collector.
+
+    The worker goes 5 s after its cancellation even where a task of its own missed that (on Python
+    3.11 ``wait_for`` can swallow it). Such a task found on a closed loop raises when collected.
+    """
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_SECONDS))
+    if not left:
+        loop.close()
 
 
 def new_runtime(activities: Activities) -> Runtime:
