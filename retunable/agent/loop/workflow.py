@@ -1,109 +1,56 @@
-"""The run's body and its activities, as the Dapr workflow SDK wants them.
+"""A turn of a run's workflow: what the sidecar hands over goes in, what the body asks for comes out.
 
-Only translation: the body is ``turn``, the activities are those of the agent that the input
-names, run on that agent's own event loop.
+Only translation: the body is ``turn``. It is replayed by the SDK's own executor, so that a history
+means here what it means to every Dapr workflow. Where turns come from is ``work_stream``'s business.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Generator, Mapping
+from typing import Any, Final
 
-from dapr.ext.workflow import (
-    DaprWorkflowContext,
-    WorkflowActivityContext,
-    WorkflowRuntime,
-    when_all,
-)
-from dapr.ext.workflow.logger import LoggerOptions
+import dapr.ext.workflow._durabletask.internal.protos as pb
+from dapr.ext.workflow import when_all
+from dapr.ext.workflow._durabletask.internal.helpers import new_failure_details
 
-from retunable.agent.loop.turn import (
-    MODEL_STEP,
-    TOOL_CALL,
-    WORKFLOW,
-    WORKFLOW_VERSION,
-    Call,
-    ContinueAsNew,
-    turn,
-)
+# The SDK has no public executor; a test replays recorded histories on this one.
+from dapr.ext.workflow._durabletask.worker import _OrchestrationExecutor, _Registry
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+from retunable.agent.loop.turn import WORKFLOW, WORKFLOW_VERSION, Call, ContinueAsNew, turn
 
-_SDK_LOGGERS: Final = (
-    "WorkflowRuntime",
-    "DaprWorkflowContext",
-    "durabletask-worker",
-)
-
-Activity = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+_log = logging.getLogger("retunable")
 
 
-class Activities(Protocol):
-    """What the runtime dispatches to."""
-
-    async def model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one model step of the agent that ``data`` names."""
-
-    async def tool_call(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one tool call of the agent that ``data`` names."""
+def new_registry() -> _Registry:
+    """Return the bodies of every version that may still run, by name."""
+    registry: _Registry = _Registry()  # type: ignore[no-untyped-call]
+    registry.add_named_orchestrator(WORKFLOW, drive, version_name=WORKFLOW_VERSION, is_latest=True)
+    return registry
 
 
-class Runtime:
-    """What is used of the SDK's runtime, and what it leaves undone."""
-
-    def __init__(self, sdk: Any) -> None:
-        self._sdk = sdk
-
-    def start(self) -> None:
-        """Connect; blocks until the sidecar streams work, and may raise."""
-        self._sdk.start()
-
-    def streams(self) -> bool:
-        """Tell, within about 0.1 s, whether work is streamed."""
-        return bool(self._sdk.wait_for_worker_ready(timeout=0.01))
-
-    def shutdown(self) -> None:
-        """Disconnect; may block."""
-        self._sdk.shutdown()
-        # SDK 1.19 never closes the loop of its worker thread: two sockets at each stop.
-        worker = getattr(self._sdk, "_WorkflowRuntime__worker", None)
-        loop = getattr(getattr(worker, "_async_worker_manager", None), "_queue_event_loop", None)
-        if loop is not None and not loop.is_running():
-            loop.close()
-
-
-def new_runtime(activities: Activities) -> Runtime:
-    """Return a runtime with everything registered, not started.
-
-    The SDK marks what it registered, so each runtime gets functions of its own.
-    """
-    sdk = WorkflowRuntime(
-        logger_options=quiet_sdk_logs(), max_grpc_message_length=MAX_MESSAGE_BYTES
+def take_turn(request: pb.WorkflowRequest, *, token: str) -> pb.WorkflowResponse:
+    """Return what the body does next, given its history and what happened since."""
+    try:
+        result = _OrchestrationExecutor(_REGISTRY, _sdk_log()).execute(
+            request.instanceId, request.pastEvents, request.newEvents
+        )
+    except Exception as error:  # noqa: BLE001 - a seam: unanswered, the sidecar would ask for ever
+        _log.exception("a turn of workflow %s failed", request.instanceId)
+        actions = [_failed(error)]
+        return pb.WorkflowResponse(
+            instanceId=request.instanceId, actions=actions, completionToken=token
+        )
+    return pb.WorkflowResponse(
+        instanceId=request.instanceId,
+        actions=result.actions,
+        completionToken=token,
+        version=pb.WorkflowVersion(name=result.version_name) if result.version_name else None,
     )
 
-    def workflow(ctx: DaprWorkflowContext, data: dict) -> Generator[Any, Any, Any]:  # type: ignore[type-arg]
-        return drive(ctx, data)
 
-    async def model_step(ctx: WorkflowActivityContext, data: dict) -> Any:  # type: ignore[type-arg]
-        del ctx
-        return await activities.model_step(data)
-
-    async def tool_call(ctx: WorkflowActivityContext, data: dict) -> Any:  # type: ignore[type-arg]
-        del ctx
-        return await activities.tool_call(data)
-
-    sdk.register_versioned_workflow(
-        workflow, name=WORKFLOW, version_name=WORKFLOW_VERSION, is_latest=True
-    )
-    sdk.register_activity(model_step, name=MODEL_STEP)
-    sdk.register_activity(tool_call, name=TOOL_CALL)
-    return Runtime(sdk)
-
-
-def drive(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-    """Run a turn's body on a workflow context."""
+def drive(ctx: Any, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
+    """Run a turn's body on a workflow context of the SDK."""
     body = turn(data)
     result: Any = None
     while True:
@@ -123,25 +70,19 @@ def drive(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, A
             result = yield when_all(calls)
 
 
-def quiet_sdk_logs() -> LoggerOptions:
-    """Keep the SDK's own handlers off stderr, and its progress and reconnects out of the log.
-
-    Five lines at each of its tries to reach a sidecar that is away say less than the agent's
-    status does. A level that the program set stays.
-    """
-    for name in _SDK_LOGGERS:
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.ERROR)
-    return LoggerOptions(log_handler=logging.NullHandler(), log_level="ERROR")
+def _failed(error: Exception) -> pb.WorkflowAction:
+    ended = pb.CompleteWorkflowAction(
+        workflowStatus=pb.ORCHESTRATION_STATUS_FAILED, failureDetails=new_failure_details(error)
+    )
+    return pb.WorkflowAction(id=-1, completeWorkflow=ended)
 
 
-async def run_on(
-    loop: asyncio.AbstractEventLoop, activity: Activity, data: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Run an activity on another event loop; a cancellation here reaches it there."""
+def _sdk_log() -> logging.Logger:
+    """Return the SDK's logger, without its line at each turn; a level that the program set stays."""
+    log = logging.getLogger("durabletask-worker")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.ERROR)
+    return log
 
-    async def call() -> dict[str, Any]:
-        return await activity(data)
 
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop))
+_REGISTRY: Final = new_registry()

@@ -1,31 +1,71 @@
-"""What is registered with the SDK."""
+"""What the worker answers to a turn that the sidecar hands over."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from retunable.agent.loop.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
-from retunable.agent.loop.workflow import new_runtime
+import dapr.ext.workflow._durabletask.internal.protos as pb
+from google.protobuf import wrappers_pb2
+
+from retunable.agent.loop.turn import (
+    MODEL_STEP,
+    WORKFLOW,
+    WORKFLOW_VERSION,
+    first_input,
+)
+from retunable.agent.loop.workflow import new_registry, take_turn
+
+INPUT = first_input(agent="a", environment="default", run_id="r")
 
 
-class NoActivities:
-    async def model_step(self, data: Any) -> dict[str, Any]:
-        raise AssertionError(data)
-
-    async def tool_call(self, data: Any) -> dict[str, Any]:
-        raise AssertionError(data)
-
-
-def registry_of(runtime: Any) -> Any:
-    return runtime._sdk._WorkflowRuntime__worker._registry
+def begun(name: str = WORKFLOW, version: str | None = None) -> pb.WorkflowRequest:
+    """Return the first turn of a workflow."""
+    started = pb.WorkflowStartedEvent()
+    if version is not None:
+        started.version.name = version
+    given = wrappers_pb2.StringValue(value=json.dumps(INPUT))
+    return pb.WorkflowRequest(
+        instanceId="a:r",
+        newEvents=[
+            pb.HistoryEvent(eventId=-1, workflowStarted=started),
+            pb.HistoryEvent(
+                eventId=-1, executionStarted=pb.ExecutionStartedEvent(name=name, input=given)
+            ),
+        ],
+    )
 
 
 def test_what_daprd_dispatches_is_registered_under_the_pinned_names() -> None:
-    registry = registry_of(new_runtime(NoActivities()))
-    assert set(registry.activities) == {MODEL_STEP, TOOL_CALL}
+    registry = new_registry()
     assert set(registry.versioned_orchestrators[WORKFLOW]) == {WORKFLOW_VERSION}
     assert registry.latest_versioned_orchestrators_version_name == {WORKFLOW: WORKFLOW_VERSION}
 
 
-def test_a_second_runtime_can_be_made_in_one_process() -> None:
-    assert new_runtime(NoActivities()) is not new_runtime(NoActivities())
+def test_a_first_turn_asks_for_the_first_model_step_and_names_its_version() -> None:
+    response = take_turn(begun(), token="t")
+    (action,) = response.actions
+    asked: Any = action.scheduleTask
+    assert (asked.name, json.loads(asked.input.value)) == (MODEL_STEP, INPUT)
+    said = (response.instanceId, response.completionToken, response.version.name)
+    assert said == ("a:r", "t", WORKFLOW_VERSION)
+
+
+def test_a_version_that_is_not_here_waits_for_a_program_that_has_it() -> None:
+    (action,) = take_turn(begun(version="v99"), token="t").actions
+    assert action.WhichOneof("workflowActionType") == "workflowVersionNotAvailable"
+
+
+def test_a_workflow_of_somebody_else_fails_with_its_name() -> None:
+    (action,) = take_turn(begun("theirs"), token="t").actions
+    ended = action.completeWorkflow
+    assert ended.workflowStatus == pb.ORCHESTRATION_STATUS_FAILED
+    assert "theirs" in ended.failureDetails.errorMessage
+
+
+def test_a_turn_that_cannot_be_taken_fails_and_is_answered() -> None:
+    empty = pb.WorkflowRequest(instanceId="a:r")
+    response = take_turn(empty, token="t")
+    (action,) = response.actions
+    assert action.completeWorkflow.workflowStatus == pb.ORCHESTRATION_STATUS_FAILED
+    assert response.completionToken == "t"
