@@ -22,7 +22,7 @@ from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2_grpc impor
 from google.protobuf import wrappers_pb2
 
 from retunable.agent.loop.turn import MODEL_STEP, TOOL_CALL
-from retunable.agent.loop.workflow import take_turn
+from retunable.agent.loop.workflow import Turns
 from retunable.live.sidecar import channel, endpoint_from_environment
 
 _log = logging.getLogger("retunable")
@@ -57,6 +57,7 @@ class WorkStream:
             MODEL_STEP: activities.model_step,
             TOOL_CALL: activities.tool_call,
         }
+        self._turns = Turns()
         endpoint = endpoint_from_environment()
         self._token = endpoint.metadata
         self._channel = channel(endpoint)
@@ -77,10 +78,13 @@ class WorkStream:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
-    async def close(self) -> None:
-        """Send the results that are there, cancel what runs, and take no work any more."""
+    async def drain(self) -> None:
+        """Wait a moment until the results that are there are sent: the sidecar takes none later."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=DRAIN_SECONDS)
+
+    async def close(self) -> None:
+        """Cancel what runs, and take no work any more."""
         left = self._running | self._sending
         for task in left:
             task.cancel()
@@ -90,7 +94,7 @@ class WorkStream:
     def _take(self, item: Any) -> None:
         match item.WhichOneof("request"):
             case "workflowRequest":
-                turn = take_turn(item.workflowRequest, token=item.completionToken)
+                turn = self._turns.take(item.workflowRequest, token=item.completionToken)
                 self._begin(self._sending, self._send(self._service.CompleteOrchestratorTask, turn))
             case "activityRequest":
                 request, token = item.activityRequest, item.completionToken

@@ -19,7 +19,7 @@ from retunable.errors import ConfigurationError
 from retunable.live.threads import run_in_daemon_thread
 
 if TYPE_CHECKING:
-    from retunable.agent.loop.work_stream import WorkStream
+    from retunable.agent.loop.work_stream import Activities, WorkStream
 
 _log = logging.getLogger("retunable")
 
@@ -39,12 +39,37 @@ class Host:
     loop: asyncio.AbstractEventLoop
 
 
-@dataclass(slots=True)
 class _Reader:
-    """What reads on one event loop, and for which agents it was started."""
+    """Reads work on one event loop for the agents on it, and does not end while one is left."""
 
-    task: asyncio.Task[None]
-    agents: set[AgentKey]
+    def __init__(self, activities: Activities) -> None:
+        self.agents: set[AgentKey] = set()
+        self._activities = activities
+        self._stream: WorkStream | None = None
+        self._task = asyncio.create_task(self._read(), name="retunable-worker")
+
+    async def close(self) -> None:
+        """Hand in what is done, and leave the rest to the next worker."""
+        if self._stream is not None:
+            await self._stream.drain()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                await self._read_one_stream()
+            except Exception:  # noqa: BLE001 - a supervised seam: a worker that is dead runs nothing
+                _log.exception("the workflow worker failed; it is started again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read_one_stream(self) -> None:
+        new_stream = await run_in_daemon_thread(_import_sdk, name="retunable-worker-import")
+        self._stream = new_stream(self._activities)
+        try:
+            await self._stream.read()
+        finally:
+            await self._stream.close()
 
 
 class Worker:
@@ -69,8 +94,7 @@ class Worker:
         self._hosts[key] = None
         loop = asyncio.get_running_loop()
         if loop not in self._readers:
-            task = loop.create_task(self._read(), name="retunable-worker")
-            self._readers[loop] = _Reader(task, set())
+            self._readers[loop] = _Reader(self)
         self._readers[loop].agents.add(key)
 
     def serve(self, key: AgentKey, host: Host) -> None:
@@ -87,8 +111,7 @@ class Worker:
         reader.agents.discard(key)
         if not reader.agents:
             del self._readers[loop]
-            reader.task.cancel()
-            await asyncio.gather(reader.task, return_exceptions=True)
+            await reader.close()
 
     async def model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Run a model step on the loop of the agent that the run names."""
@@ -115,22 +138,6 @@ class Worker:
                 late = math.inf
             await asyncio.sleep(0.05)
         return host
-
-    async def _read(self) -> None:
-        while True:
-            try:
-                await self._read_one_stream()
-            except Exception:  # noqa: BLE001 - a supervised seam: a worker that is dead runs nothing
-                _log.exception("the workflow worker failed; it is started again")
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _read_one_stream(self) -> None:
-        new_stream = await run_in_daemon_thread(_import_sdk, name="retunable-worker-import")
-        stream = new_stream(self)
-        try:
-            await stream.read()
-        finally:
-            await stream.close()
 
 
 async def _run_on(

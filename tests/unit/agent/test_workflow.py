@@ -14,7 +14,7 @@ from retunable.agent.loop.turn import (
     WORKFLOW_VERSION,
     first_input,
 )
-from retunable.agent.loop.workflow import new_registry, take_turn
+from retunable.agent.loop.workflow import Turns, new_registry
 
 INPUT = first_input(agent="a", environment="default", run_id="r")
 
@@ -43,7 +43,7 @@ def test_what_daprd_dispatches_is_registered_under_the_pinned_names() -> None:
 
 
 def test_a_first_turn_asks_for_the_first_model_step_and_names_its_version() -> None:
-    response = take_turn(begun(), token="t")
+    response = Turns().take(begun(), token="t")
     (action,) = response.actions
     asked: Any = action.scheduleTask
     assert (asked.name, json.loads(asked.input.value)) == (MODEL_STEP, INPUT)
@@ -52,20 +52,12 @@ def test_a_first_turn_asks_for_the_first_model_step_and_names_its_version() -> N
 
 
 def test_a_version_that_is_not_here_waits_for_a_program_that_has_it() -> None:
-    (action,) = take_turn(begun(version="v99"), token="t").actions
+    (action,) = Turns().take(begun(version="v99"), token="t").actions
     assert action.WhichOneof("workflowActionType") == "workflowVersionNotAvailable"
 
 
 def test_a_workflow_of_somebody_else_fails_with_its_name() -> None:
-    (action,) = take_turn(begun("theirs"), token="t").actions
+    (action,) = Turns().take(begun("theirs"), token="t").actions
     ended = action.completeWorkflow
     assert ended.workflowStatus == pb.ORCHESTRATION_STATUS_FAILED
     assert "theirs" in ended.failureDetails.errorMessage
-
-
-def test_a_turn_that_cannot_be_taken_fails_and_is_answered() -> None:
-    empty = pb.WorkflowRequest(instanceId="a:r")
-    response = take_turn(empty, token="t")
-    (action,) = response.actions
-    assert action.completeWorkflow.workflowStatus == pb.ORCHESTRATION_STATUS_FAILED
-    assert response.completionToken == "t"
