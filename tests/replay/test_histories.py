@@ -6,36 +6,20 @@ The SDK has no public replayer; the private executor that its worker uses is pin
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dapr.ext.workflow._durabletask.internal.protos as pb
 import pytest
-from dapr.ext.workflow import DaprWorkflowContext
-from dapr.ext.workflow._durabletask.worker import _OrchestrationExecutor, _Registry
+from dapr.ext.workflow._durabletask.worker import _Registry
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from retunable.agent.loop.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
-from retunable.agent.loop.workflow import new_runtime
+from retunable.agent.loop.workflow import Turns, drive, new_registry
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*/*.json"))
 NAMES = [f"{path.parent.name} {path.stem}" for path in HISTORIES]
-
-
-class NoActivities:
-    async def model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        raise AssertionError(data)
-
-    async def tool_call(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        raise AssertionError(data)
-
-
-def our_registry() -> _Registry:
-    sdk: Any = new_runtime(NoActivities())._sdk
-    registry: _Registry = sdk._WorkflowRuntime__worker._registry
-    return registry
 
 
 def events_of(path: Path) -> list[pb.HistoryEvent]:
@@ -71,11 +55,11 @@ def did_in(turn: list[pb.HistoryEvent]) -> list[tuple[str, Any]]:
     return did
 
 
-def actions_of(registry: _Registry, old: list[Any], new: list[Any]) -> list[tuple[str, Any]]:
+def actions_of(turns: Turns, old: list[Any], new: list[Any]) -> list[tuple[str, Any]]:
     """Let today's body take the same turn."""
-    executor = _OrchestrationExecutor(registry, logging.getLogger("replay"))
+    request = pb.WorkflowRequest(instanceId="golden", pastEvents=old, newEvents=new)
     actions: list[tuple[str, Any]] = []
-    for action in executor.execute("golden", old, new).actions:
+    for action in turns.take(request, token="").actions:
         if action.HasField("scheduleTask"):
             task = action.scheduleTask
             actions.append((task.name, json.loads(task.input.value)))
@@ -89,26 +73,61 @@ def actions_of(registry: _Registry, old: list[Any], new: list[Any]) -> list[tupl
     return actions
 
 
+class CountedRegistry(_Registry):
+    """Today's bodies; counts how often one is begun."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.begun = 0
+        self.add_named_orchestrator(
+            WORKFLOW, self._drive, version_name=WORKFLOW_VERSION, is_latest=True
+        )
+
+    def _drive(self, ctx: Any, data: Mapping[str, Any]) -> Any:
+        self.begun += 1
+        return drive(ctx, data)
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=NAMES)
 def test_each_turn_of_a_recorded_run_is_taken_the_same_today(path: Path) -> None:
-    turns = turns_of(events_of(path))
     old: list[pb.HistoryEvent] = []
-    for turn in turns:
-        assert actions_of(our_registry(), old, given_in(turn)) == did_in(turn)
+    for turn in turns_of(events_of(path)):
+        assert actions_of(Turns(), old, given_in(turn)) == did_in(turn)
+        old += turn
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=NAMES)
+def test_a_worker_that_keeps_a_run_takes_each_turn_the_same_and_begins_it_once(path: Path) -> None:
+    registry = CountedRegistry()
+    turns = Turns(registry)
+    old: list[pb.HistoryEvent] = []
+    for turn in turns_of(events_of(path)):
+        assert actions_of(turns, old, given_in(turn)) == did_in(turn)
+        old += turn
+    assert registry.begun == 1
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=NAMES)
+def test_a_turn_that_is_asked_for_again_is_taken_from_the_start(path: Path) -> None:
+    turns = Turns()
+    old: list[pb.HistoryEvent] = []
+    for turn in turns_of(events_of(path)):
+        for _ in range(2):
+            assert actions_of(turns, old, given_in(turn)) == did_in(turn)
         old += turn
 
 
 def test_a_body_that_calls_something_else_first_does_not_replay() -> None:
-    def broken(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
+    def broken(ctx: Any, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
         yield ctx.call_activity(TOOL_CALL, input=dict(data))
         yield ctx.call_activity(MODEL_STEP, input=dict(data))
 
-    registry = our_registry()
-    registry.versioned_orchestrators[WORKFLOW][WORKFLOW_VERSION] = broken  # type: ignore[assignment]
+    registry = new_registry()
+    registry.versioned_orchestrators[WORKFLOW][WORKFLOW_VERSION] = broken
     turns = turns_of(events_of(HISTORIES[0]))
     *before, last = turns
     ((status, failure),) = actions_of(
-        registry, [event for turn in before for event in turn], given_in(last)
+        Turns(registry), [event for turn in before for event in turn], given_in(last)
     )
     assert status == "ORCHESTRATION_STATUS_FAILED"
     assert "NonDeterminism" in str(failure)

@@ -1,8 +1,7 @@
-"""The one workflow worker of this process, shared by all its agents.
+"""The workflow worker of this process, shared by all its agents.
 
-Two runtimes on one app id would steal each other's work. A run names its agent; the worker
-hands its steps to the agent of that name, on the event loop on which that agent was started.
-The worker starts in a thread of its own and never holds up the end of the process.
+Each event loop with agents on it reads a stream of work. Whatever comes on any of them is handed to
+the agent that the run names, on the loop on which that agent was started.
 """
 
 from __future__ import annotations
@@ -10,30 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import re
-import socket
-import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.loop.steps import Steps
 from retunable.errors import ConfigurationError
-from retunable.live.sidecar import endpoint_from_environment
 from retunable.live.threads import run_in_daemon_thread
 
 if TYPE_CHECKING:
-    from retunable.agent.loop.workflow import Runtime
+    from retunable.agent.loop.work_stream import Activities, WorkStream
 
 _log = logging.getLogger("retunable")
 
-STOP_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 1.0
-WATCH_SECONDS: Final = 1.0
-DEAF_SECONDS: Final = 3.0
-SIDECAR_PROBE_SECONDS: Final = 0.1
 AGENT_LATE_SECONDS: Final = 60.0
 """How long a run that came back after a restart waits for its agent before the log says so."""
 
@@ -49,21 +39,49 @@ class Host:
     loop: asyncio.AbstractEventLoop
 
 
+class _Reader:
+    """Reads work on one event loop for the agents on it, and does not end while one is left."""
+
+    def __init__(self, activities: Activities) -> None:
+        self.agents: set[AgentKey] = set()
+        self._activities = activities
+        self._stream: WorkStream | None = None
+        self._task = asyncio.create_task(self._read(), name="retunable-worker")
+
+    async def close(self) -> None:
+        """Hand in what is done, and leave the rest to the next worker."""
+        if self._stream is not None:
+            await self._stream.drain()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                await self._read_one_stream()
+            except Exception:  # noqa: BLE001 - a supervised seam: a worker that is dead runs nothing
+                _log.exception("the workflow worker failed; it is started again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read_one_stream(self) -> None:
+        new_stream = await run_in_daemon_thread(_import_sdk, name="retunable-worker-import")
+        self._stream = new_stream(self._activities)
+        try:
+            await self._stream.read()
+        finally:
+            await self._stream.close()
+
+
 class Worker:
-    """Connects one SDK runtime to the sidecar and dispatches to the agents that joined."""
+    """Takes work from the sidecar and dispatches to the agents that joined."""
 
     def __init__(self, *, agent_late_seconds: float = AGENT_LATE_SECONDS) -> None:
         self._agent_late_seconds = agent_late_seconds
         self._hosts: dict[AgentKey, Host | None] = {}
-        self._stopping = threading.Event()
-        self._shutting_down = threading.Lock()
-        self._runtime: Runtime | None = None
-        self._thread = threading.Thread(
-            target=self._keep_connected, name="retunable-worker", daemon=True
-        )
+        self._readers: dict[asyncio.AbstractEventLoop, _Reader] = {}
 
     def join(self, key: AgentKey) -> None:
-        """Connect for an agent; its steps wait until ``serve`` says who runs them.
+        """Take work on the running loop; an agent's steps wait until ``serve`` says who runs them.
 
         Raises:
             ConfigurationError: an agent of this name is started in this process already.
@@ -74,40 +92,36 @@ class Worker:
                 "already; give one of them another name"
             )
         self._hosts[key] = None
-        if not self._thread.is_alive():
-            self._thread.start()
+        loop = asyncio.get_running_loop()
+        if loop not in self._readers:
+            self._readers[loop] = _Reader(self)
+        self._readers[loop].agents.add(key)
 
     def serve(self, key: AgentKey, host: Host) -> None:
         """Hand an agent's steps to its host from now on."""
         self._hosts[key] = host
 
-    def leave(self, key: AgentKey) -> bool:
-        """Give an agent's steps up; tell whether no agent is left."""
+    async def leave(self, key: AgentKey) -> None:
+        """Give an agent's steps up; the last agent of a loop ends the work there."""
         self._hosts.pop(key, None)
-        return not self._hosts
-
-    async def stop(self) -> None:
-        """Stop the runtime; after ``STOP_SECONDS`` go on without it."""
-        self._stopping.set()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await run_in_daemon_thread(self._end, name="retunable-worker-stop")
-        except TimeoutError:
-            _log.warning("the workflow worker did not stop within %g s; going on", STOP_SECONDS)
+        loop = asyncio.get_running_loop()
+        reader = self._readers.get(loop)
+        if reader is None:
+            return
+        reader.agents.discard(key)
+        if not reader.agents:
+            del self._readers[loop]
+            await reader.close()
 
     async def model_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Run a model step on the loop of the agent that the run names."""
-        from retunable.agent.loop.workflow import run_on
-
         host = await self._host(data)
-        return await run_on(host.loop, host.steps.model_step, data)
+        return await _run_on(host.loop, host.steps.model_step, data)
 
     async def tool_call(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Run a tool call on the loop of the agent that the run names."""
-        from retunable.agent.loop.workflow import run_on
-
         host = await self._host(data)
-        return await run_on(host.loop, host.steps.tool_call, data)
+        return await _run_on(host.loop, host.steps.tool_call, data)
 
     async def _host(self, named: Mapping[str, Any]) -> Host:
         """Wait until the agent of a run is started: to give up would fail a run that was accepted."""
@@ -125,93 +139,38 @@ class Worker:
             await asyncio.sleep(0.05)
         return host
 
-    def _keep_connected(self) -> None:
-        """Start the runtime as soon as the sidecar listens; the thread's whole life."""
-        from retunable.agent.loop.workflow import new_runtime
 
-        while self._wait_for_sidecar():
-            runtime = self._runtime = new_runtime(self)
-            try:
-                runtime.start()
-            except Exception:  # noqa: BLE001 - a supervised seam: the SDK raises anything; tried again
-                if not self._stopping.is_set():
-                    _log.exception("the workflow worker did not start; trying again")
-                    self._stopping.wait(RETRY_SECONDS)
-            else:
-                self._watch(runtime)
-            self._shut_down(runtime)
+async def _run_on(
+    loop: asyncio.AbstractEventLoop,
+    activity: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]],
+    data: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Run an activity on its agent's loop; a cancellation here reaches it there."""
+    if loop is asyncio.get_running_loop():
+        return await activity(data)
 
-    def _watch(self, runtime: Runtime) -> None:
-        """Return when the worker is to stop, or when the runtime stays deaf to a sidecar that listens.
+    async def call() -> dict[str, Any]:
+        return await activity(data)
 
-        The SDK reconnects by itself, but backs off up to 15 s: after a minute without a sidecar
-        it would be that late.
-        """
-        target = endpoint_from_environment().target
-        deaf_since: float | None = None
-        while not self._stopping.wait(WATCH_SECONDS):
-            if runtime.streams() or not _listens(target):
-                deaf_since = None
-            elif deaf_since is None:
-                deaf_since = time.monotonic()
-            elif time.monotonic() - deaf_since > DEAF_SECONDS:
-                _log.info("the workflow worker is connected anew")
-                return
-
-    def _wait_for_sidecar(self) -> bool:
-        """Wait until the sidecar listens; False when the worker is to stop.
-
-        Without it the SDK's own first connection would back off, up to 15 s.
-        """
-        target = endpoint_from_environment().target
-        while not self._stopping.is_set():
-            if _listens(target):
-                return True
-            self._stopping.wait(SIDECAR_PROBE_SECONDS)
-        return False
-
-    def _end(self) -> None:
-        """Unblock a start that still waits for its sidecar, and wait for the thread's end."""
-        if self._runtime is not None:
-            # SDK 1.19 joins a thread that a start on its way has made but not begun yet. That
-            # start sees that it is to stop, and the thread shuts the runtime down after it.
-            with suppress(RuntimeError):
-                self._shut_down(self._runtime)
-        self._thread.join()
-
-    def _shut_down(self, runtime: Runtime) -> None:
-        # The SDK's shutdown fails when two threads call it at once; a second one after it is fine.
-        with self._shutting_down:
-            runtime.shutdown()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop))
 
 
-_worker: Worker | None = None
+def _import_sdk() -> type[WorkStream]:
+    """Import the SDK, which takes a fifth of a second."""
+    from retunable.agent.loop.work_stream import WorkStream
+
+    return WorkStream
+
+
+_worker: Final = Worker()
 
 
 def join_worker(key: AgentKey) -> Worker:
-    """Add an agent to the worker of this process, which the first one starts."""
-    global _worker
-    if _worker is None:
-        _worker = Worker()
+    """Add an agent of the running loop to the worker of this process."""
     _worker.join(key)
     return _worker
 
 
 async def leave_worker(key: AgentKey) -> None:
-    """Take an agent out again; the last one stops the worker."""
-    global _worker
-    if _worker is not None and _worker.leave(key):
-        worker, _worker = _worker, None
-        await worker.stop()
-
-
-def _listens(target: str) -> bool:
-    """Tell whether somebody listens at a gRPC target; True where that cannot be asked."""
-    found = re.fullmatch(r"(?:dns:(?://[^/]*/)?)?\[?([^/]*?)\]?:([0-9]+)", target)
-    if found is None:
-        return True
-    try:
-        socket.create_connection((found[1], int(found[2])), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
+    """Take an agent out again, on the loop on which it joined."""
+    await _worker.leave(key)
