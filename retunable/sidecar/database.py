@@ -68,25 +68,25 @@ class Database:
             path, writer=writer, reader=TransactionThread(read_only, begin="BEGIN", **common)
         )
 
-    async def write(self, job: Job[Result]) -> Result:
+    async def write(self, job: Job[Result], *, long: bool = False) -> Result:
         """Run a job in a transaction; when this returns, what it did survives a power cut.
 
         A job that raises has changed nothing. If the caller is cancelled before the job began, it
-        never runs.
+        never runs. ``long`` is one that would hold up the event loop.
 
         Raises:
             DatabaseUnavailable: nothing was changed.
         """
-        return await asyncio.wrap_future(self._writer.submit(job))
+        return await self._writer.submit(job, long=long)
 
-    async def write_sometime(self, job: Job[Result]) -> Result:
+    async def write_sometime(self, job: Job[Result], *, long: bool = False) -> Result:
         """Write as ``write`` does, again and again while the file is busy or the disk full.
 
         For results that their sender would not send a second time.
         """
         while True:
             try:
-                return await self.write(job)
+                return await self.write(job, long=long)
             except DatabaseUnavailable as error:
                 if error.reason not in ("busy", "full"):
                     raise
@@ -98,11 +98,11 @@ class Database:
         Raises:
             DatabaseUnavailable: the file cannot be read.
         """
-        return await asyncio.wrap_future(self._reader.submit(job))
+        return await self._reader.submit(job, long=True)
 
     async def vacuum(self) -> None:
         """Give the file's free pages back to the disk, a few milliseconds of the writer at a time."""
-        while await self.write(_vacuum) == _VACUUMED_PAGES:
+        while await self.write(_vacuum, long=True) == _VACUUMED_PAGES:
             pass
 
     def close(self) -> None:

@@ -1,23 +1,26 @@
 """A thread that runs all transactions of one connection, those that wait at the same time as one.
 
 Group commit: while one batch is made durable (an fsync), the next one gathers. Each job of a batch
-stands in a savepoint of its own, so that one which raises takes only itself back.
+stands in a savepoint of its own, so that one which raises takes only itself back. What waits for
+the disk or for another process is done in the thread; short jobs are done by the event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, TypeVar
 
 from retunable.errors import DatabaseUnavailable
 from retunable.sidecar.connection import identity, told_as_unavailable
+from retunable.sidecar.errands import Raised, resolve, run_on
 
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Result]
@@ -26,7 +29,12 @@ BATCH_JOBS: Final = 128
 PATIENCE_SECONDS: Final = 30.0
 """How long a transaction waits while another process holds the file."""
 
-_Waiting = tuple[Job[Any], "Future[Any]"]
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    job: Job[Any]
+    future: asyncio.Future[Any]
+    long: bool
 
 
 def run_alone(
@@ -82,13 +90,16 @@ class TransactionThread:
         self._thread = threading.Thread(target=self._serve, name=f"db {path.name}", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job[Result]) -> Future[Result]:
-        """Have a job done; its result comes when it is durable."""
-        future: Future[Result] = Future()
+    def submit(self, job: Job[Result], *, long: bool) -> asyncio.Future[Result]:
+        """Have a job done for the running loop; its result comes when it is durable.
+
+        A ``long`` one is never done by the loop itself.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         if self._closing.is_set():
             future.set_exception(self._closed())
         else:
-            self._waiting.put((job, future))
+            self._waiting.put(_Waiting(job, future, long))
         return future
 
     def close(self, *, within_seconds: float) -> None:
@@ -112,19 +123,23 @@ class TransactionThread:
         if first is None:
             return None
         batch = [first]
-        while len(batch) < BATCH_JOBS:
+        self._add_waiting(batch)
+        return batch
+
+    def _add_waiting(self, batch: list[_Waiting]) -> None:
+        """Add what waits by now; a long job goes alone, behind those that wait with it."""
+        while len(batch) < BATCH_JOBS and not batch[0].long:
             try:
                 more = self._waiting.get_nowait()
             except Empty:
-                break
-            if more is None:
-                self._waiting.put(None)
-                break
+                return
+            if more is None or more.long:
+                self._waiting.put(more)
+                return
             batch.append(more)
-        # Whoever gave up while waiting gets nothing done behind their back.
-        return [one for one in batch if one[1].set_running_or_notify_cancel()]
 
     def _run(self, batch: list[_Waiting]) -> None:
+        outcomes: list[object] = []
         try:
             with told_as_unavailable(self._path):
                 self._meet_the_file()
@@ -134,18 +149,26 @@ class TransactionThread:
                     self._patience_seconds,
                     given_up=self._closing.is_set,
                 )
-                done = [(future, self._attempt(job)) for job, future in batch]
+                if batch[0].long:
+                    outcomes = self._attempt_all(batch)
+                else:
+                    loop = batch[0].future.get_loop()
+                    outcomes = run_on(
+                        loop, lambda: self._attempt_all(batch), given_up=self._closing.is_set
+                    )
                 self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait
             self._roll_back()
-            for _, future in batch:
-                future.set_exception(error)
-            return
-        for future, outcome in done:
-            if isinstance(outcome, _Raised):
-                future.set_exception(outcome.error)
-            else:
-                future.set_result(outcome)
+            outcomes = [Raised(error)] * len(batch)
+        resolve((one.future, outcome) for one, outcome in zip(batch, outcomes, strict=True))
+
+    def _attempt_all(self, batch: list[_Waiting]) -> list[object]:
+        """Do the jobs of a batch, with those that came while it waited for the loop."""
+        self._add_waiting(batch)
+        if len(batch) == 1 and not batch[0].future.cancelled():
+            return [batch[0].job(self._connection)]
+        # Whoever gave up while waiting gets nothing done behind their back.
+        return [None if one.future.cancelled() else self._attempt(one.job) for one in batch]
 
     def _meet_the_file(self) -> None:
         """Notice that another file stands under the name: ours would be a deleted one by now."""
@@ -163,7 +186,7 @@ class TransactionThread:
         self._connection = opened
         self._identity = identity(self._path)
 
-    def _attempt(self, job: Job[Any]) -> Any:
+    def _attempt(self, job: Job[Any]) -> object:
         self._connection.execute("SAVEPOINT job")
         try:
             with told_as_unavailable(self._path):
@@ -172,7 +195,7 @@ class TransactionThread:
             if not self._connection.in_transaction:
                 raise  # SQLite took the whole batch back: a full disk, a broken file
             self._connection.execute("ROLLBACK TO job")
-            result = _Raised(error)
+            result = Raised(error)
         self._connection.execute("RELEASE job")
         return result
 
@@ -187,8 +210,8 @@ class TransactionThread:
                 waiting = self._waiting.get_nowait()
             except Empty:
                 return
-            if waiting is not None and waiting[1].set_running_or_notify_cancel():
-                waiting[1].set_exception(self._closed())
+            if waiting is not None:
+                resolve([(waiting.future, Raised(self._closed()))])
 
     def _closed(self) -> DatabaseUnavailable:
         return DatabaseUnavailable(
@@ -214,10 +237,3 @@ def _begin(
                 raise
         else:
             return
-
-
-class _Raised:
-    """What a job raised, to be handed on when the others of its batch are durable."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error

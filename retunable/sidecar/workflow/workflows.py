@@ -227,7 +227,7 @@ class Workflows:
     async def _forget_ended(self) -> None:
         """Forget a few at a time, so that nobody waits long for the database."""
         while await self.database.write_sometime(
-            lambda connection: forget_some(connection, self._retention, now=self.now())
+            lambda connection: forget_some(connection, self._retention, now=self.now()), long=True
         ):
             await self.database.vacuum()
         await asyncio.sleep(RETENTION_SECONDS)

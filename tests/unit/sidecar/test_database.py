@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,6 +158,25 @@ async def test_a_file_in_use_that_was_replaced_is_said_to_be_broken(
         with pytest.raises(DatabaseUnavailable, match="restart the sidecar") as refused:
             await database.write(note("a"))
         assert refused.value.reason == "broken"
+
+
+async def test_short_jobs_are_done_by_the_loop_and_long_ones_are_not(database: Database) -> None:
+    short, long = await asyncio.gather(
+        database.write(lambda _: threading.get_ident()),
+        database.write(lambda _: threading.get_ident(), long=True),
+    )
+    assert short == threading.get_ident() != long
+
+
+async def test_closing_finishes_what_was_asked_though_the_loop_itself_closes(path: Path) -> None:
+    database = Database.open(path, [NOTES])
+    asked = [asyncio.ensure_future(database.write(note(text))) for text in "abc"]
+    await asyncio.sleep(0)  # they wait in the database's queue
+    database.close()
+    await asyncio.gather(*asked)
+    connection = connect(path, [NOTES])
+    assert texts(connection) == ["a", "b", "c"]
+    connection.close()
 
 
 async def test_a_closed_file_refuses_at_once(path: Path) -> None:
