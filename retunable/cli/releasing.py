@@ -36,11 +36,16 @@ class Desk:
 @contextmanager
 def release_store(place: Place) -> Iterator[ReleaseStore]:
     """Open the release store: ``--releases``, the variable, or a file in this folder."""
-    url = place.releases or os.environ.get(RELEASES_VARIABLE) or DEFAULT_RELEASES
+    url = named_releases(place) or DEFAULT_RELEASES
     if url == DEFAULT_RELEASES:
         Path(".retunable").mkdir(exist_ok=True)
     with open_release_store(url) as store:
         yield store
+
+
+def named_releases(place: Place) -> str | None:
+    """Return the URL of the release store that somebody named; None for the one of this folder."""
+    return place.releases or os.environ.get(RELEASES_VARIABLE) or None
 
 
 @contextmanager
