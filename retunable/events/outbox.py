@@ -61,13 +61,11 @@ class Outbox:
     last looked at.
     """
 
-    def __init__(
-        self, publisher: Publishes, *, path: Path | None, most_events: int = MOST_EVENTS
-    ) -> None:
+    def __init__(self, path: Path | None, *, most_events: int = MOST_EVENTS) -> None:
         """``path`` is the file that events wait in, None for memory alone."""
         self.dropped = 0
         self.waiting = 0
-        self._publisher = publisher
+        self._publisher: Publishes | None = None
         self._path = path
         self._most_events = most_events
         self._new: deque[Event] = deque()
@@ -93,8 +91,9 @@ class Outbox:
             self._new.append(event)
         self._wake.set()
 
-    def start(self) -> None:
-        """Take events from now on, and publish on the running loop; those of before go first."""
+    def start(self, publisher: Publishes) -> None:
+        """Publish from now on, on the running loop; what was left from before goes first."""
+        self._publisher = publisher
         self._loop = asyncio.get_running_loop()
         self._wake.set()
         threading.Thread(target=self._work, name="retunable-events", daemon=True).start()
@@ -212,5 +211,6 @@ class Outbox:
         except EventError as error:
             logger.warning("an event that was kept on disk cannot be read: %s", error)
             return True
-        # A kind that this package does not know was left here by a later one.
-        return event is None or await self._publisher.publish(event)
+        if event is None or self._publisher is None:
+            return event is None  # a kind that this package does not know was left by a later one
+        return await self._publisher.publish(event)

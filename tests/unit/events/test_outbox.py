@@ -66,8 +66,8 @@ def ids(*numbers: int) -> list[str]:
 
 async def test_what_is_put_is_published(path: Path) -> None:
     broker = Broker()
-    outbox = Outbox(broker, path=path)
-    outbox.start()
+    outbox = Outbox(path)
+    outbox.start(broker)
     for number in range(300):
         outbox.put(event(number))
     await broker.until(300)
@@ -78,8 +78,8 @@ async def test_what_is_put_is_published(path: Path) -> None:
 
 async def test_events_of_an_outage_come_when_it_is_over(path: Path) -> None:
     broker = Broker(away=True)
-    outbox = Outbox(broker, path=path)
-    outbox.start()
+    outbox = Outbox(path)
+    outbox.start(broker)
     outbox.put(event(1))
     await broker.until_tried()
     outbox.put(event(2))
@@ -91,14 +91,14 @@ async def test_events_of_an_outage_come_when_it_is_over(path: Path) -> None:
 
 
 async def test_what_was_not_sent_before_the_end_is_sent_by_the_next_process(path: Path) -> None:
-    outbox = Outbox(Broker(away=True), path=path)
-    outbox.start()
+    outbox = Outbox(path)
+    outbox.start(Broker(away=True))
     outbox.put(event(1))
     await outbox.stop()
 
     broker = Broker()
-    after = Outbox(broker, path=path)
-    after.start()
+    after = Outbox(path)
+    after.start(broker)
     await broker.until(1)
     await after.stop()
     assert broker.has == ids(1)
@@ -106,8 +106,8 @@ async def test_what_was_not_sent_before_the_end_is_sent_by_the_next_process(path
 
 async def test_one_event_that_is_refused_holds_up_no_other(path: Path) -> None:
     broker = Broker(refuses=(event(0).event_id,))
-    outbox = Outbox(broker, path=path)
-    outbox.start()
+    outbox = Outbox(path)
+    outbox.start(broker)
     for number in range(3 * module.BATCH):
         outbox.put(event(number))
     await broker.until(3 * module.BATCH - 1)
@@ -117,8 +117,8 @@ async def test_one_event_that_is_refused_holds_up_no_other(path: Path) -> None:
 
 
 async def test_drops_are_counted_and_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(Broker(away=True), path=path, most_events=2)
-    outbox.start()
+    outbox = Outbox(path, most_events=2)
+    outbox.start(Broker(away=True))
     with caplog.at_level(logging.ERROR, "retunable"):
         for number in range(5):
             outbox.put(event(number))
@@ -132,7 +132,7 @@ async def test_before_the_disk_has_them_events_are_bounded_too(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_IN_MEMORY", 10)
-    outbox = Outbox(Broker(), path=path)
+    outbox = Outbox(path)
     for number in range(15):
         outbox.put(event(number))
 
@@ -144,8 +144,8 @@ async def test_a_file_that_another_process_holds_holds_up_nobody(path: Path) -> 
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     broker = Broker()
-    outbox = Outbox(broker, path=path)
-    outbox.start()
+    outbox = Outbox(path)
+    outbox.start(broker)
     began = time.monotonic()
     for number in range(100):
         outbox.put(event(number))
