@@ -14,6 +14,8 @@ from pydantic import Field
 from retunable.config.split import BUCKETS
 
 TOPIC: Final = "retunable.events"
+PUBSUB: Final = "pubsub"
+"""The pub/sub component, whose name an agent's topic requests have too."""
 
 # A hostile or broken sender fills no store with one field.
 Name = Annotated[str, Field(min_length=1, max_length=512)]
@@ -50,7 +52,7 @@ class Heartbeat(Told):
 
     ``generation`` and ``version`` are those of the active release, None without one.
     ``override_keys`` are the store keys of the field keys above it. ``address`` is the replica's
-    own HTTP face, where it has one.
+    own HTTP face, where it says so, ``stream`` is None without a store. ``leaving`` says that this is its last one.
     """
 
     kind: ClassVar[Literal["heartbeat"]] = "heartbeat"
@@ -60,10 +62,11 @@ class Heartbeat(Told):
     generation: Count | None = None
     version: Count | None = None
     status: Literal["not_ready", "ready", "stale", "error"]
-    stream: Literal["live", "suspect", "polling"]
+    stream: Literal["live", "suspect", "polling"] | None = None
     rejected: tuple[Rejected, ...] = ()
     address: Name | None = None
     override_keys: tuple[Name, ...] = ()
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

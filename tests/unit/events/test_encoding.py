@@ -89,4 +89,5 @@ def test_what_is_on_the_wire_is_pinned() -> None:
         "rejected": (("llm_temperature", "hot"),),
         "address": "http://127.0.0.1:8765",
         "override_keys": ("agent_role",),
+        "leaving": False,
     }
