@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from retunable.cli.ages import moment
 from retunable.cli.changes import field_named
 from retunable.cli.exits import ExitCode, Stop
-from retunable.cli.output import Output
+from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_store
@@ -32,8 +34,11 @@ def show_audit(
                 since=BEGINNING if since is None else moment(since, work.now),
             )
         )
+    ended = {entry.data["change"] for entry in found if "change" in entry.data}
     for entry in found:
         output.line(_line(entry))
+        for line in _change_lines(entry, ended=entry.stamp.sequence in ended):
+            output.line(line)
     output.result({"entries": plain(found)})
     return ExitCode.OK
 
@@ -92,6 +97,15 @@ def approve(place: Place, number: int, *, message: str, output: Output) -> ExitC
             )
             output.result({"approval": plain(approval), "again": again})
     return ExitCode.OK
+
+
+def _change_lines(entry: Entry, *, ended: bool) -> Iterator[str]:
+    """Say from what to what; the end of a write is an entry of its own, and may be missing."""
+    for key, change in entry.data.get("changes", {}).items():
+        old, new = (shown(change[side]) for side in ("old", "new"))
+        yield f"{'':8}{key}: {old} -> {new}"
+        if not ended:
+            yield f"{'':8}its writer died: nobody knows whether this was written"
 
 
 def _line(entry: Entry) -> str:

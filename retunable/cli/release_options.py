@@ -13,6 +13,7 @@ import typer
 from retunable.cli.command import Given
 from retunable.cli.options import (
     DEFAULT_TIMEOUT,
+    AgentAndStore,
     ComponentOption,
     EnvironmentOption,
     PrefixOption,
@@ -28,6 +29,9 @@ VersionArgument = Annotated[
     int, typer.Argument(metavar="N", min=1, help="A version; see retune versions.")
 ]
 MessageOption = Annotated[str, typer.Option("--message", "-m", metavar="WHY", help="The reason.")]
+ReasonOption = Annotated[
+    str, typer.Option("--message", "-m", metavar="WHY", help="The reason, for the audit.")
+]
 ExpectOption = Annotated[
     int | None,
     typer.Option("--expect", metavar="N", min=0, help="Only if N is still active; 0 for none."),
@@ -118,6 +122,18 @@ def publication(
     return Place(where=where, releases=releases, actor=actor, signing_key=signing_key)
 
 
+def recorded_write(
+    *,
+    where: AgentAndStore,
+    releases: ReleasesOption = None,
+    actor: _ActorOption = None,
+    signing_key: KeyOption = None,
+) -> Place:
+    """Return which agent's configuration is written, and the release store that is told of it."""
+    return Place(where=where, releases=releases, actor=actor, signing_key=signing_key)
+
+
+RecordedWrite = Annotated[Place, Given(recorded_write)]
 BothStores = Annotated[Place, Given(both_stores)]
 Publication = Annotated[Place, Given(publication)]
 

@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from retunable.cli.place import Place
+from retunable.cli.place import DEFAULT_RELEASES, RELEASES_FILE, Place
 from retunable.cli.target import Target, find_store, find_target
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store.release_store import open_release_store
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from retunable.release.signing import SigningKey
     from retunable.release.store.release_store import ReleaseStore
 
-RELEASES_VARIABLE: Final = "RETUNABLE_RELEASES"
 KEY_VARIABLE: Final = "RETUNABLE_SIGNING_KEY"
-DEFAULT_RELEASES: Final = "sqlite:///.retunable/releases.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +32,11 @@ class Desk:
 
 @contextmanager
 def release_store(place: Place) -> Iterator[ReleaseStore]:
-    """Open the release store: ``--releases``, the variable, or a file in this folder."""
-    url = named_releases(place) or DEFAULT_RELEASES
-    if url == DEFAULT_RELEASES:
-        Path(".retunable").mkdir(exist_ok=True)
-    with open_release_store(url) as store:
+    """Open the release store that the place names."""
+    if place.releases_url == DEFAULT_RELEASES:
+        RELEASES_FILE.parent.mkdir(exist_ok=True)
+    with open_release_store(place.releases_url) as store:
         yield store
-
-
-def named_releases(place: Place) -> str | None:
-    """Return the URL of the release store that somebody named; None for the one of this folder."""
-    return place.releases or os.environ.get(RELEASES_VARIABLE) or None
 
 
 @contextmanager

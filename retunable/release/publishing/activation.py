@@ -51,7 +51,7 @@ ATTEMPTS: Final = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody wants to become active, and why.
+    """What somebody wants to become active, and why; a reset has no version.
 
     ``expect`` is the version that must be active still, 0 for none, None for any. ``revoke`` are
     version checksums that unpin conversations. ``overrides`` are fields that the envelope itself
@@ -59,7 +59,7 @@ class Wish:
     envelope before, go with the activation unless ``keep_overrides``.
     """
 
-    version: int
+    version: int | None
     reason: str
     action: ActivationAction = "activate"
     expect: int | None = None
@@ -179,6 +179,8 @@ def _begin(
 
 
 def _parts(wish: Wish, before: Deployment | None, *, now: datetime) -> dict[str, Any]:
+    if wish.version is None:
+        return {}
     held = before.parts.get("overrides", {}) if before and wish.keep_overrides else {}
     going_on = {
         name: member

@@ -220,7 +220,7 @@ def _write(
                 "generation": generation,
                 "parts": {**intent.parts, "revoked": list(revoked)},
                 "data": dict(intent.data),
-                "fields": _changed_fields(work, before, chosen),
+                "fields": _changed_fields(work, intent, before, chosen),
             },
         ),
     )
@@ -236,15 +236,18 @@ def _write(
 
 
 def _changed_fields(
-    work: Transaction, before: Deployment | None, chosen: Version | None
+    work: Transaction, intent: Intent, before: Deployment | None, chosen: Version | None
 ) -> list[str]:
+    """Return the fields that differ between the versions, and those whose override does."""
     if before is None or before.version is None or chosen is None:
         return []
     old = versions.version(work, before.agent, before.version)
     if old is None:
         return []
     changes = diff(versions.parsed_config(work, old), versions.parsed_config(work, chosen))
-    return [change.field for change in changes]
+    held, wanted = before.parts.get("overrides", {}), intent.parts.get("overrides", {})
+    overridden = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
+    return list(dict.fromkeys([*(change.field for change in changes), *overridden]))
 
 
 def _settle(

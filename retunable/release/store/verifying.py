@@ -107,7 +107,7 @@ def _detail(entry: Entry) -> tuple[str, dict[str, Any]] | None:
             return "versions", row | kept
         case "activate" | "promote" | "rollback" | "reset" | "override":
             return "deployments", {**owner, **what, "generation": data["generation"]}
-        case "confirm" | "withdraw":
+        case "confirm" | "withdraw" if "deployment" in data:
             outcome = "confirmed" if entry.action == "confirm" else "withdrawn"
             return "outcomes", {"deployment": data["deployment"], "outcome": outcome}
         case "approve":
