@@ -16,6 +16,7 @@
     ├── SidecarRuns             another embedded sidecar serves the app id (``pid``, ports)
     ├── ReleaseStoreError       the release store is away, refuses, or is not set up
     │   └── ReleaseDamaged      what it holds is not what was recorded (``place`` names the row)
+    ├── EventError              what came as an event is none (``field`` names what is wrong)
     ├── ProviderFailed          a model call did not work; another one may
     └── ProviderRefused         a provider serves nothing until ``setting`` is changed
 
@@ -166,6 +167,14 @@ class ReleaseDamaged(ReleaseStoreError):
     def __init__(self, message: str, *, place: str) -> None:
         super().__init__(message)
         self.place = place
+
+
+class EventError(RetunableError):
+    """What came as an event is none; it is told to nobody."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ProviderFailed(RetunableError):

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from retunable.agent.defaults import default_config, program_constraints, registered_tools
 from retunable.agent.guardrails.function import registered_guardrails
+from retunable.agent.heartbeats import INTERVAL_SECONDS
 from retunable.agent.loop.pinning import Pin, parse_pin
 from retunable.agent.models.model import ModelProvider
 from retunable.agent.models.offline_provider import OfflineProvider
@@ -63,6 +64,7 @@ class DurableAgent:
         history_tokens: int = 16_000,
         model_retries: RetryPolicy | None = None,
         persona_log_seconds: float | None = 10.0,
+        heartbeat_seconds: float | None = INTERVAL_SECONDS,
     ) -> None:
         """Declare an agent; the fields of its configuration are its code defaults.
 
@@ -73,7 +75,8 @@ class DurableAgent:
         conversation's earlier runs, in tokens as estimated from characters. ``guardrail_checks``
         are functions that ``guardrails`` may name beside the built-in checks, ``model_retries``
         says how often a model call that failed is made again.
-        ``persona_log_seconds`` is the period of the persona's log line, None for none.
+        ``persona_log_seconds`` is the period of the persona's log line, ``heartbeat_seconds`` that
+        of what the control plane is told of this replica; None for none.
 
         Raises:
             ConfigurationError: the declaration cannot work; the message names the fix.
@@ -121,6 +124,7 @@ class DurableAgent:
             history_tokens=history_tokens,
             guardrails=checks,
             model_retries=model_retries,
+            heartbeat_seconds=heartbeat_seconds,
         )
         self._changes: Callbacks[Snapshot] = Callbacks()
         self._statuses: Callbacks[AgentStatus] = Callbacks()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from retunable.agent.code_defaults import CodeDefaults, Configuration
 from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.guard import Guardrails
+from retunable.agent.heartbeats import Heartbeats, Replica
 from retunable.agent.loop.steps import Steps
 from retunable.agent.loop.worker import Host, join_worker, leave_worker
 from retunable.agent.models.call import ModelCalls
@@ -57,6 +58,7 @@ class Program:
     history_tokens: int
     guardrails: Mapping[str, Guardrail]
     model_retries: RetryPolicy | None
+    heartbeat_seconds: float | None
 
 
 class StartedAgent:
@@ -81,6 +83,7 @@ class StartedAgent:
         self._told = self.status
         self._run_parts: RunParts | None = None
         self._steps: Steps | None = None
+        self._heartbeats: Heartbeats | None = None
         self._parts = AsyncExitStack()
 
     @property
@@ -168,10 +171,25 @@ class StartedAgent:
         parts.push_async_callback(self._steps.close)
         parts.push_async_callback(self._run_parts.runs.settle)
         worker.serve(key, Host(self._steps, asyncio.get_running_loop()))
+        if program.heartbeat_seconds is not None:
+            await self._beat(parts, self._run_parts, program.heartbeat_seconds)
         if program.persona_log_seconds is not None:
             task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
             parts.callback(task.cancel)
         threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
+
+    async def _beat(self, parts: AsyncExitStack, run: RunParts, seconds: float) -> None:
+        from retunable.events.publisher import EventPublisher  # the SDK is imported by now
+
+        declaration = self._program.declaration
+        self._heartbeats = Heartbeats(
+            Replica(agent=declaration.agent, environment=declaration.environment, name=run.replica),
+            EventPublisher(run.link),
+            snapshot=lambda: self.snapshot,
+            status=lambda: self.status,
+            interval_seconds=seconds,
+        )
+        await parts.enter_async_context(self._heartbeats.going())
 
     def _new_steps(self, run_parts: RunParts) -> Steps:
         program, threads = self._program, ToolThreads()
@@ -200,6 +218,8 @@ class StartedAgent:
         )
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
+        if self._heartbeats is not None:
+            self._heartbeats.look()
         self._providers.note_refusal(None)
         self._changes.tell(old, new)
 
@@ -212,6 +232,8 @@ class StartedAgent:
 
     def _tell_status(self, new: AgentStatus) -> None:
         old, self._told = self._told, new
+        if self._heartbeats is not None:
+            self._heartbeats.look()
         self._statuses.tell(old, new)
 
     async def _log_persona(self, seconds: float) -> None:

@@ -35,7 +35,7 @@ ExpectOption = Annotated[
 KeepOverridesOption = Annotated[
     bool, typer.Option("--keep-overrides", help="Leave field keys and overrides in place.")
 ]
-_ReleasesOption = Annotated[
+ReleasesOption = Annotated[
     str | None,
     typer.Option(
         "--releases",
@@ -50,7 +50,7 @@ _ActorOption = Annotated[
         "--actor", metavar="NAME", help="Recorded beside who is logged in, never instead."
     ),
 ]
-_KeyOption = Annotated[
+KeyOption = Annotated[
     str | None,
     typer.Option(
         "--signing-key",
@@ -59,22 +59,26 @@ _KeyOption = Annotated[
     ),
 ]
 _WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Return when the agents of this folder have taken it.")
+    bool,
+    typer.Option(
+        "--wait",
+        help="Return when every live replica that retune control hears has taken it; without one, the agents of this folder.",
+    ),
 ]
 
 
-def recorded(releases: _ReleasesOption = None) -> Place:
+def recorded(releases: ReleasesOption = None) -> Place:
     """Return which release store is meant."""
     return Place(where=Where(), releases=releases)
 
 
-def recorded_there(env: EnvironmentOption = None, releases: _ReleasesOption = None) -> Place:
+def recorded_there(env: EnvironmentOption = None, releases: ReleasesOption = None) -> Place:
     """Return which release store is meant, and which environment."""
     return Place(where=Where(environment=env), releases=releases)
 
 
 def recorded_by(
-    actor: _ActorOption = None, env: EnvironmentOption = None, releases: _ReleasesOption = None
+    actor: _ActorOption = None, env: EnvironmentOption = None, releases: ReleasesOption = None
 ) -> Place:
     """Return which release store and environment are meant, and who writes to it."""
     return Place(where=Where(environment=env), releases=releases, actor=actor)
@@ -97,7 +101,7 @@ def both_stores(
     env: EnvironmentOption = None,
     *,
     where: ConfigurationStore,
-    releases: _ReleasesOption = None,
+    releases: ReleasesOption = None,
 ) -> Place:
     """Return which two stores are meant, and which environment."""
     return Place(where=where, releases=releases).at(env)
@@ -106,9 +110,9 @@ def both_stores(
 def publication(
     *,
     where: ConfigurationStore,
-    releases: _ReleasesOption = None,
+    releases: ReleasesOption = None,
     actor: _ActorOption = None,
-    signing_key: _KeyOption = None,
+    signing_key: KeyOption = None,
 ) -> Place:
     """Return which two stores are meant, who writes to them and who signs."""
     return Place(where=where, releases=releases, actor=actor, signing_key=signing_key)

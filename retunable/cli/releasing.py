@@ -53,7 +53,7 @@ def release_desk(place: Place) -> Iterator[Desk]:
     try:
         with release_store(place) as store:
             plane = ControlPlane(
-                store=store, publisher=publisher, key=_signing_key(place), claimed=place.actor
+                store=store, publisher=publisher, key=signing_key(place), claimed=place.actor
             )
             yield Desk(plane, site_of(place, target), target)
     finally:
@@ -70,10 +70,11 @@ def site_of(place: Place, target: Target) -> Site:
     )
 
 
-def _signing_key(place: Place) -> SigningKey | None:
+def signing_key(place: Place) -> SigningKey | None:
+    """Return the key that is named, by option or variable; None where none is."""
     name = place.signing_key or os.environ.get(KEY_VARIABLE)
     if not name:
         return None
-    from retunable.cli.signing_keys import signing_key
+    from retunable.cli.signing_keys import signing_key as key_named
 
-    return signing_key(name, resources=place.where.resources)
+    return key_named(name, resources=place.where.resources)

@@ -178,6 +178,8 @@ def _begin(
                 **data,
                 "key": plane.key.id if plane.key else None,
                 "store": plane.publisher.describe(),
+                # So that `retune control` can end it, which is told of no agent.
+                "site": {"prefix": site.prefix, "document": site.document},
             },
         ),
     )

@@ -145,6 +145,11 @@ def pending(work: Transaction, agent: str, *, environment: str) -> tuple[Deploym
     return tuple(_deployment(row) for row in rows)
 
 
+def all_pending(work: Transaction) -> tuple[Deployment, ...]:
+    """Return the same of every agent in every environment."""
+    return tuple(_deployment(row) for row in work.rows("all_pending"))
+
+
 def at_generation(work: Transaction, agent: str, environment: str, generation: int) -> Deployment:
     """Return one deployment as it is now.
 

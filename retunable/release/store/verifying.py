@@ -21,7 +21,7 @@ from retunable.release.store.queries import DatabaseKind
 from retunable.release.store.records import Entry
 
 ALL: Final = 2**53 - 1
-_TABLES: Final = ("versions", "deployments", "outcomes", "approvals", "policies")
+_TABLES: Final = ("versions", "deployments", "outcomes", "approvals", "policies", "observations")
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)\s+BEFORE [A-Z ]+ ON (\w+)")
 
 
@@ -115,6 +115,9 @@ def _detail(entry: Entry) -> tuple[str, dict[str, Any]] | None:
         case "policy":
             rules = ("revision", "require_approval", "require_evaluation")
             return "policies", owner | {name: data[name] for name in rules}
+        case "observe":
+            seen = ("change", "not_before_ms", "not_after_ms")
+            return "observations", owner | {name: data[name] for name in seen}
         case _:
             return None
 
