@@ -159,9 +159,8 @@ def test_a_publication_that_was_begun_before_an_abort_lands_nowhere(
     _withdrawn_generations(plane, count=3)
     # Where both stores are one database nothing is ever begun and not published.
     point = Point.PUBLISHED if world.together else Point.PENDING
-    with world.plane(reached=_die_at(point)) as stopped:
-        with pytest.raises(_Stopped):
-            change(stopped, rollout={**ROLLOUT, "stage": 1})
+    with world.plane(reached=_die_at(point)) as stopped, pytest.raises(_Stopped):
+        change(stopped, rollout={**ROLLOUT, "stage": 1})
     aborted = abort(plane.publisher, SITE)
     assert isinstance(aborted, Aborted)
     assert world.together or aborted.generation < state(plane, SITE).pending[-1].generation
