@@ -32,11 +32,11 @@ class DirectWrites:
         if store == "postgresql":
             return
         for change in changes:
-            event = self._event(change)
+            event = self._event(change, store)
             if event.old != event.new:
                 self.put(event)
 
-    def _event(self, change: ItemChange) -> ObservedChange:
+    def _event(self, change: ItemChange, store: StoreKind) -> ObservedChange:
         return ObservedChange(
             event_id=str(uuid.uuid4()),
             agent=self.declaration.agent,
@@ -45,20 +45,20 @@ class DirectWrites:
             at_ms=time.time_ns() // 1_000_000,
             key=change.key,
             item="document" if change.key == self.declaration.document else "override",
-            old=shown_value(change.key, _text(change.old)),
-            new=shown_value(change.key, _text(change.new)),
+            old=shown_value(change.key, _text(change.old, store)),
+            new=shown_value(change.key, _text(change.new, store)),
             not_before_ms=max(0, int(change.not_before * 1000)),
             not_after_ms=int(change.not_after * 1000) + 1,
         )
 
 
-def _text(stood: Stood) -> str | None:
+def _text(stood: Stood, store: StoreKind) -> str | None:
     """Return the item as it stands in the store; Redis's component splits it at ``||``."""
     match stood:
         case None:
             return None
         case Item(value, version):
-            return f"{value}||{version}" if version else value
+            return f"{value}||{version}" if version and store == "redis" else value
         case Unreadable(reason):
             return f"[cannot be read: {reason}]"
         case _:

@@ -26,10 +26,10 @@ def shown_value(key: str, text: str | None) -> str | None:
         return withheld(text)
     document = _object(text)
     if document is not None:
-        if any(is_secret_name(name) for name in _names(document)):
-            return withheld(text)
         if "retunable" in document:
             return envelope_shown(document)
+        if any(is_secret_name(name) for name in _names(document)):
+            return withheld(text)
     elif text.lstrip().startswith("{"):
         return _cut(withheld(text)) if _reads_like_a_secret(text) else _cut(text)
     return _cut(text)
@@ -42,7 +42,8 @@ def envelope_shown(envelope: Mapping[str, Any]) -> str:
         variant = said.get(name)
         if isinstance(variant, dict) and "config" in variant:
             said[name] = {**variant, "config": checksum(variant["config"])}
-    return _cut(canonical(said).decode())
+    text = canonical(said).decode()
+    return withheld(text) if any(is_secret_name(name) for name in _names(said)) else _cut(text)
 
 
 def withheld(text: str) -> str:
