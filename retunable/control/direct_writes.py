@@ -6,9 +6,9 @@ key by key and value near the time. Where nothing explains a change, somebody el
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from retunable.config.jsontext import JsonTextError, parse_json
 from retunable.events.event import ObservedChange
@@ -69,27 +69,15 @@ def _explains(entry: Entry, event: ObservedChange) -> bool:
     """Tell whether a command wrote this value, or cleared the one that stood there."""
     if entry.environment != event.environment:
         return False
-    written = entry.data.get("items")
-    if isinstance(written, Mapping) and event.key in written:
-        return _same(event.key, written[event.key], event.new)
-    cleared = entry.data.get("overrides")
-    if event.new is None and isinstance(cleared, Mapping) and cleared.get(event.key):
-        return _same(event.key, cleared[event.key], event.old)
-    return False
-
-
-def _same(key: str, wrote: Any, told: str | None) -> bool:
-    match wrote:
-        case None:
-            text = None
-        case str():
-            text = wrote
-        case [str(value), str(version)]:
-            # Redis's component splits an item at ``||``, so a replica tells of it whole.
-            return told in (shown_value(key, value), shown_value(key, f"{value}||{version}"))
+    match entry.data:
+        case {"changes": {event.key: {"new": None | str() as wrote}}}:
+            return event.new == shown_value(event.key, wrote)
+        case {"data": {"overrides": {event.key: [str(value), str(version)]}}}:
+            # Redis's component splits an item at ``||``; a replica tells of it whole.
+            told = (shown_value(event.key, text) for text in (value, f"{value}||{version}"))
+            return event.new is None and event.old in told
         case _:
             return False
-    return told == shown_value(key, text)
 
 
 def _generation(shown: str | None) -> int | None:
