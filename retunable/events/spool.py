@@ -9,8 +9,10 @@ Blocking, for one thread at a time; who waits and who sends is decided in ``outb
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,13 @@ CREATE TABLE IF NOT EXISTS events (
     held_until_ms INTEGER NOT NULL DEFAULT 0
 )
 """
+
+
+def spool_name(agent: str, environment: str) -> str:
+    """Return a file name that people recognise and that no other agent of the folder has."""
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", f"{environment}-{agent}")
+    identity = hashlib.sha256(f"{environment}\0{agent}".encode()).hexdigest()
+    return f"events-{readable[:80]}-{identity[:12]}.db"
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ class RunBook:
             return
         steps = sorted(memory.steps)
         await self._erase(self._keys.run(run_id))
+        await self._erase(self._keys.ratings(run_id))
         for number in (*steps, len(steps) + 1):
             await self._erase(self._keys.step(run_id, number))
         calls = [(n, i) for n in steps for i in memory.steps[n].runnable]

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 from retunable.agent.loop.decision import Failed
 from retunable.agent.runs.documents import Begun, Step
@@ -22,6 +22,7 @@ from retunable.agent.runs.memory import RunMemory
 from retunable.agent.runs.views import RunState
 from retunable.agent.users import Users
 from retunable.config.resolve import Effective
+from retunable.errors import ConfigurationError
 from retunable.events.event import Event, Exposure, Feedback, Outcome
 
 MOST_GOING_ON: Final = 10_000
@@ -29,6 +30,8 @@ MOST_GOING_ON: Final = 10_000
 
 _NAMESPACE: Final = uuid.UUID("5f0c9b52-6d0f-4f55-9c5e-6c1a52f1d7a1")
 
+Rating = Literal["up", "down"]
+RATINGS: Final[tuple[Rating, ...]] = get_args(Rating)
 TellState = Literal["finished", "failed", "stopped"]
 
 
@@ -49,6 +52,9 @@ class TellsRuns(Protocol):
 
     def ended(self, memory: RunMemory, unrecorded: RunState | None = None) -> None:
         """A run is over: as its record says, or without one."""
+
+    def rated(self, run_id: str, rating: Rating, *, user: str, count: int) -> None:
+        """A run was rated."""
 
 
 class Telling:
@@ -106,10 +112,10 @@ class Telling:
             )
         )
 
-    def rated(self, run_id: str, rating: Literal[-1, 1], *, user: str, count: int) -> None:
+    def rated(self, run_id: str, rating: Rating, *, user: str, count: int) -> None:
         """Tell a rating; ``user`` and ``count`` (of that user's ratings) tell it from others."""
         told = self._told(run_id, f"feedback\0{user}\0{count}")
-        self._put(Feedback(**told, rating=rating))
+        self._put(Feedback(**told, rating=1 if rating == "up" else -1))
 
     def _told(self, run_id: str, what: str) -> dict[str, Any]:
         teller = self._teller
@@ -162,6 +168,21 @@ class NotTold:
 
     def ended(self, memory: RunMemory, unrecorded: RunState | None = None) -> None:
         """Tell nobody."""
+
+    def rated(self, run_id: str, rating: Rating, *, user: str, count: int) -> None:
+        """Tell nobody."""
+
+
+def parse_rating(text: str) -> Rating:
+    """Return the rating that a caller names.
+
+    Raises:
+        ConfigurationError: there is no such rating.
+    """
+    for rating in RATINGS:
+        if text == rating:
+            return rating
+    raise ConfigurationError(f"rating={text!r} must be 'up' or 'down'")
 
 
 def _told_state(state: RunState) -> TellState:

@@ -26,13 +26,11 @@ def promote(
     plane: ControlPlane, site: Site, wish: Wish, *, origin: str, shown: Standing | None = None
 ) -> Outcome:
     """Activate a version that runs or ran in another environment, ``origin``. Raises as above."""
-    if (number := wish.version) is None:
-        raise ValueError("a version is promoted, a reset is not")
     with plane.store.snapshot() as work:
-        found = versions.version(work, site.agent, number)
+        found = wish.version and versions.version(work, site.agent, wish.version)
         past = deployments.deployments(work, site.agent, environment=origin)
-    if found is not None and not was_active(past, checksum=found.checksum):
-        return NeverActive(number, origin)
+    if found and not was_active(past, checksum=found.checksum):
+        return NeverActive(found.number, origin)
     return activate(plane, site, replace(wish, action="promote"), shown=shown)
 
 
