@@ -247,6 +247,7 @@ END;
 CREATE TRIGGER release_observations_has_entry BEFORE INSERT ON release_observations
 WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
     SELECT RAISE(ABORT, 'a row of release_observations bears the number of the newest audit entry');
+END;
 
 -- The library asks the same before it writes; this holds for the sqlite3 shell too. Who somebody is
 -- only the file's permissions know here. What stands is kept as it is.
