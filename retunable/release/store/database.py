@@ -238,7 +238,7 @@ def _reason(error: DBAPIError, shown: str) -> str:
     where = f"the release store at {shown}"
     sqlstate = getattr(error.orig, "sqlstate", None)
     if "no such table" in said or sqlstate == "42P01":
-        return f"{where} has no tables of ours ({said}); set it up with its owner's login"
+        return f"{where} has no tables of ours ({said}); let the tables' owner run: retune migrate"
     if sqlstate == "42501" or "readonly database" in said:
         return f"{where} refuses: {said}; log in with a role of sql/roles.sql that may do this"
     if "locked" in said or sqlstate in {"55P03", "40001", "23505"}:

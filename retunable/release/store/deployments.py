@@ -145,6 +145,11 @@ def pending(work: Transaction, agent: str, *, environment: str) -> tuple[Deploym
     return tuple(_deployment(row) for row in rows)
 
 
+def all_pending(work: Transaction) -> tuple[Deployment, ...]:
+    """Return the same of every agent in every environment."""
+    return tuple(_deployment(row) for row in work.rows("all_pending"))
+
+
 def at_generation(work: Transaction, agent: str, environment: str, generation: int) -> Deployment:
     """Return one deployment as it is now.
 
@@ -182,7 +187,8 @@ def _not_approved(work: Transaction, intent: Intent, chosen: Version) -> NotAppr
     if len(given) >= needed:
         return None
     # An emergency does not wait: what ran here before may come back without being asked again.
-    if intent.action == "rollback":
+    # Nor does what is changed beside an active version; a canary is asked for where it starts.
+    if intent.action in ("rollback", "canary", "flag"):
         past = deployments(work, intent.agent, environment=environment)
         if was_active(past, checksum=chosen.checksum):
             return None
@@ -197,10 +203,12 @@ def _write(
     before: Deployment | None,
     generation: int,
 ) -> None:
-    revoked = dict.fromkeys((*revoked_of(before), *intent.revoke))
-    if chosen is not None:
-        # What is made active again is meant: left in, it would unpin at every model call.
-        revoked.pop(chosen.checksum, None)
+    given = intent.parts.get("revoked", ())
+    revoked = dict.fromkeys((*revoked_of(before), *given, *intent.revoke))
+    # What is made active again is meant: left in, it would unpin at every model call.
+    canary = intent.parts.get("canary") or {}
+    for meant in (chosen.checksum if chosen else None, canary.get("checksum")):
+        revoked.pop(meant, None)
     entry = audit.append(
         work,
         Record(
@@ -215,7 +223,7 @@ def _write(
                 "generation": generation,
                 "parts": {**intent.parts, "revoked": list(revoked)},
                 "data": dict(intent.data),
-                "fields": _changed_fields(work, before, chosen),
+                "fields": _changed_fields(work, intent, before, chosen),
             },
         ),
     )
@@ -231,15 +239,18 @@ def _write(
 
 
 def _changed_fields(
-    work: Transaction, before: Deployment | None, chosen: Version | None
+    work: Transaction, intent: Intent, before: Deployment | None, chosen: Version | None
 ) -> list[str]:
+    """Return the fields that differ between the versions, and those whose override does."""
     if before is None or before.version is None or chosen is None:
         return []
     old = versions.version(work, before.agent, before.version)
     if old is None:
         return []
     changes = diff(versions.parsed_config(work, old), versions.parsed_config(work, chosen))
-    return [change.field for change in changes]
+    held, wanted = before.parts.get("overrides", {}), intent.parts.get("overrides", {})
+    overridden = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
+    return list(dict.fromkeys([*(change.field for change in changes), *overridden]))
 
 
 def _settle(

@@ -135,6 +135,65 @@ FROM release_policies AS policies JOIN release_audit AS audit USING (sequence)
 WHERE policies.agent = :agent AND policies.environment = :environment
 ORDER BY policies.revision DESC LIMIT :at_most
 
+-- name: beat
+-- Heartbeats come in any order: an older one replaces a newer one only where the newer is long past,
+-- for then the replica's clock was put back.
+INSERT INTO release_replicas (agent, environment, replica, seen_at, at_ms, interval_ms, revision,
+    generation, version, status, stream, rejected, override_keys, address)
+VALUES (:agent, :environment, :replica, :seen_at, :at_ms, :interval_ms, :revision,
+    :generation, :version, :status, :stream, :rejected, :override_keys, :address)
+ON CONFLICT (agent, environment, replica) DO UPDATE SET seen_at = excluded.seen_at,
+    at_ms = excluded.at_ms, interval_ms = excluded.interval_ms, revision = excluded.revision,
+    generation = excluded.generation, version = excluded.version, status = excluded.status,
+    stream = excluded.stream, rejected = excluded.rejected,
+    override_keys = excluded.override_keys, address = excluded.address
+WHERE excluded.at_ms >= release_replicas.at_ms OR release_replicas.seen_at < :long_past
+
+-- name: leave
+DELETE FROM release_replicas
+WHERE agent = :agent AND environment = :environment AND replica = :replica AND at_ms <= :at_ms
+
+-- name: forget_replicas
+DELETE FROM release_replicas WHERE seen_at < :before
+
+-- name: replicas
+SELECT agent, environment, replica, seen_at, at_ms, interval_ms, revision, generation, version,
+    status, stream, rejected, override_keys, address
+FROM release_replicas WHERE agent = :agent AND environment = :environment ORDER BY replica
+
+-- name: newest_beat
+SELECT max(seen_at) AS seen_at FROM release_replicas
+
+-- name: observation_report
+SELECT sequence FROM release_observation_reports WHERE event_id = :event_id
+
+-- name: observation_of_another
+-- The oldest one of the same change whose time overlaps and which this replica did not tell of.
+SELECT sequence FROM release_observations AS seen
+WHERE agent = :agent AND environment = :environment AND change = :change
+    AND not_before_ms <= :not_after_ms AND not_after_ms >= :not_before_ms
+    AND NOT EXISTS (SELECT 1 FROM release_observation_reports AS reports
+        WHERE reports.sequence = seen.sequence AND reports.replica = :replica)
+ORDER BY sequence LIMIT 1
+
+-- name: insert_observation
+INSERT INTO release_observations (sequence, agent, environment, change, not_before_ms,
+    not_after_ms)
+VALUES (:sequence, :agent, :environment, :change, :not_before_ms, :not_after_ms)
+
+-- name: insert_observation_report
+INSERT INTO release_observation_reports (event_id, sequence, replica)
+VALUES (:event_id, :sequence, :replica)
+
+-- name: all_pending
+SELECT sequence, at, actor, claimed, reason, action, agent, environment, generation, version,
+    checksum, data, state, settled_at
+FROM release_deployment_log WHERE state = 'pending' ORDER BY agent, environment, generation
+
+-- name: detail_of_observations
+SELECT sequence, agent, environment, change, not_before_ms, not_after_ms
+FROM release_observations ORDER BY sequence
+
 -- name: detail_of_versions
 SELECT sequence, id, agent, number, parent, source, schema_number, checksum, config
 FROM release_versions WHERE sequence > :after ORDER BY sequence LIMIT :at_most

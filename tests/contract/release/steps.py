@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from retunable.config.agent_config import AgentConfig
-from retunable.release.store import approvals, deployments, policies, versions
+from retunable.events.event import ObservedChange
+from retunable.release.store import approvals, deployments, observations, policies, versions
 from retunable.release.store.deployments import Begun, Intent
 from retunable.release.store.versions import Draft, Saved
 
@@ -68,3 +69,21 @@ def fill(home: Home) -> None:
         deploy(store, 1)
     with home.open() as store, store.transaction() as work:
         policies.set_policy(work, "support", environment="production", reason="")
+        observations.record(work, observed())
+
+
+def observed() -> ObservedChange:
+    """What a replica saw somebody else do."""
+    return ObservedChange(
+        event_id="e-1",
+        agent="support",
+        environment="production",
+        replica="host:1",
+        at_ms=1_000,
+        key="agent_role",
+        item="override",
+        old=None,
+        new="By hand",
+        not_before_ms=0,
+        not_after_ms=1_000,
+    )

@@ -99,7 +99,7 @@ def test_every_statement_can_be_prepared(store: ReleaseStore) -> None:
     """A statement that no test runs is still one that the database understands."""
     with store.snapshot() as work:
         for name, text in queries(work.kind).items():
-            if name.startswith("insert"):
+            if "INSERT INTO" in text or "DELETE FROM" in text:
                 continue
             named = {key: value for key, value in VALUES.items() if f":{key}" in text}
             work.rows(name, **named)
@@ -115,6 +115,14 @@ VALUES = {
     "at_most": 1,
     "before": 1,
     "number": 1,
+    "event_id": "i",
+    "change": "c",
+    "sequence": 1,
+    "not_before_ms": 0,
+    "not_after_ms": 0,
+    "seen_at": BEGINNING,
+    "long_past": BEGINNING,
+    "replica": "r",
     "version": 1,
     "generation": 1,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -9,6 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from retunable.agent.status import AgentStatus
+from retunable.config.agent_config import AgentConfig
+from retunable.config.constraints import Constraints
 from retunable.config.items import Item
 from retunable.errors import NotReady, RunFailed, RunTimeout, Unavailable
 from retunable.live.health import Reason, Status
@@ -199,6 +202,36 @@ async def test_config_answers_while_nothing_was_ever_read() -> None:
     assert response.status_code == 200
     report = response.json()
     assert (report["config"], report["status"]) == (None, "NOT_READY")
+
+
+CHECKED = {
+    "what it allows": ({}, []),
+    "a limit of the program": (
+        {"max_iterations": 51},
+        [{"fields": ["max_iterations"], "reason": "must be at most 50 in this program"}],
+    ),
+    "a tool that it has not": (
+        {"tools": ["fly"]},
+        [{"fields": ["tools"], "reason": "names 'fly', which this program has not registered"}],
+    ),
+    "what is no value": (
+        {"temperature": 9},
+        [{"fields": ["temperature"], "reason": "temperature must be at most 2, got 9"}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "faults"), CHECKED.values(), ids=CHECKED.keys())
+async def test_a_config_is_checked_against_what_the_program_allows(
+    values: dict[str, Any], faults: list[dict[str, Any]]
+) -> None:
+    limits = Constraints(max_iterations=50, registered_tools=("search",))
+    declaration = replace(StandInAgent().declaration, constraints=limits)
+    config = AgentConfig(model="m", tools=("search",)).to_json() | values
+    async with client_of(StandInAgent(declaration=declaration)) as client:
+        reply = await client.post("/agent/config/check", json=config)
+
+    assert reply.json() == {"faults": faults}
 
 
 @pytest.mark.parametrize(
