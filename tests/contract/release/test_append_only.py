@@ -11,7 +11,7 @@ from tests.contract.release.steps import fill
 if TYPE_CHECKING:
     from tests.contract.release.homes import Home, PostgresHome, SqliteHome
 
-TABLES = ("audit", "versions", "deployments", "outcomes", "approvals", "policies")
+TABLES = ("audit", "versions", "deployments", "outcomes", "approvals", "policies", "observations")
 
 
 @pytest.fixture
