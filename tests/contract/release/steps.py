@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from tests.contract.release.homes import Home
 
 
+OBSERVED = ObservedChange(
+    event_id="7b9c1f0e-6a1e-4f3b-9a57-0d1f5f6f2b11",
+    agent="support",
+    environment="production",
+    replica="host:1",
+    at_ms=2_000,
+    key="agent_role",
+    item="override",
+    old=None,
+    new="by hand",
+    not_before_ms=1_000,
+    not_after_ms=2_000,
+)
+
+
 def config_json(**fields: Any) -> dict[str, Any]:
     """A complete config that any program could run."""
     return AgentConfig(model="gpt-5-mini", tools=()).to_json() | fields
@@ -69,21 +84,4 @@ def fill(home: Home) -> None:
         deploy(store, 1)
     with home.open() as store, store.transaction() as work:
         policies.set_policy(work, "support", environment="production", reason="")
-        observations.record(work, observed())
-
-
-def observed() -> ObservedChange:
-    """What a replica saw somebody else do."""
-    return ObservedChange(
-        event_id="e-1",
-        agent="support",
-        environment="production",
-        replica="host:1",
-        at_ms=1_000,
-        key="agent_role",
-        item="override",
-        old=None,
-        new="By hand",
-        not_before_ms=0,
-        not_after_ms=1_000,
-    )
+        observations.record(work, OBSERVED)

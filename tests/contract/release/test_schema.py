@@ -31,6 +31,10 @@ TABLES = {
     "release_outcomes": "sequence deployment outcome",
     "release_approvals": "sequence agent environment version checksum approver",
     "release_policies": "sequence agent environment revision require_approval require_evaluation",
+    "release_replicas": "agent environment replica seen_at at_ms interval_ms revision generation "
+    "version status stream rejected override_keys address",
+    "release_observations": "sequence agent environment change not_before_ms not_after_ms",
+    "release_observation_reports": "event_id sequence replica",
 }
 
 
@@ -125,6 +129,7 @@ VALUES = {
     "replica": "r",
     "version": 1,
     "generation": 1,
+    "at_ms": 1,
 }
 
 
