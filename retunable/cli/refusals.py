@@ -12,6 +12,7 @@ from retunable.release.publishing.outcomes import (
     NotActive,
     NothingBefore,
     Outcome,
+    Overtaken,
     Unpublishable,
 )
 from retunable.release.publishing.site import Site
@@ -58,6 +59,8 @@ def activated(outcome: Outcome, site: Site) -> Activated:
                 f"no version of {site.agent} is active in {environment}: retune activate "
                 f"{site.agent} N --env {environment}"
             )
+        case Overtaken(reason):
+            raise Stop(f"nothing was changed: {reason}", outcome="overtaken")
         case _:
             assert_never(outcome)
 

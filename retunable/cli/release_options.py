@@ -59,7 +59,11 @@ KeyOption = Annotated[
     ),
 ]
 _WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Return when the agents of this folder have taken it.")
+    bool,
+    typer.Option(
+        "--wait",
+        help="Return when every live replica that retune control hears has taken it; without one, the agents of this folder.",
+    ),
 ]
 
 

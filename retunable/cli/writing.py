@@ -77,7 +77,7 @@ def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> 
             at.replicas, write.expectations, written_at=written_at, timeout_seconds=wait
         )
     changes = _changes(at, write, confirmations)
-    code = exit_code(confirmations, waited=wait is not None)
+    code = exit_code([one.outcome for one in confirmations], waited=wait is not None)
     for change in changes:
         output.line(_change_line(change))
     for line in _outcome_lines(at, confirmations, waited=wait is not None):

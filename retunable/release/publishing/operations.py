@@ -27,10 +27,10 @@ def promote(
 ) -> Outcome:
     """Activate a version that runs or ran in another environment, ``origin``. Raises as above."""
     with plane.store.snapshot() as work:
-        found = versions.version(work, site.agent, wish.version)
+        found = wish.version and versions.version(work, site.agent, wish.version)
         past = deployments.deployments(work, site.agent, environment=origin)
-    if found is not None and not was_active(past, checksum=found.checksum):
-        return NeverActive(wish.version, origin)
+    if found and not was_active(past, checksum=found.checksum):
+        return NeverActive(found.number, origin)
     return activate(plane, site, replace(wish, action="promote"), shown=shown)
 
 

@@ -59,6 +59,13 @@ class NotActive:
     environment: str
 
 
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """What was decided on is not as it was; nothing was written."""
+
+    reason: str
+
+
 Refusal = (
     Conflict
     | NotApproved
@@ -68,5 +75,6 @@ Refusal = (
     | NothingBefore
     | NeverActive
     | NotActive
+    | Overtaken
 )
 Outcome = Activated | Refusal

@@ -187,7 +187,8 @@ def _not_approved(work: Transaction, intent: Intent, chosen: Version) -> NotAppr
     if len(given) >= needed:
         return None
     # An emergency does not wait: what ran here before may come back without being asked again.
-    if intent.action == "rollback":
+    # Nor does what is changed beside an active version; a canary is asked for where it starts.
+    if intent.action in ("rollback", "canary", "flag"):
         past = deployments(work, intent.agent, environment=environment)
         if was_active(past, checksum=chosen.checksum):
             return None
@@ -202,10 +203,12 @@ def _write(
     before: Deployment | None,
     generation: int,
 ) -> None:
-    revoked = dict.fromkeys((*revoked_of(before), *intent.revoke))
-    if chosen is not None:
-        # What is made active again is meant: left in, it would unpin at every model call.
-        revoked.pop(chosen.checksum, None)
+    given = intent.parts.get("revoked", ())
+    revoked = dict.fromkeys((*revoked_of(before), *given, *intent.revoke))
+    # What is made active again is meant: left in, it would unpin at every model call.
+    canary = intent.parts.get("canary") or {}
+    for meant in (chosen.checksum if chosen else None, canary.get("checksum")):
+        revoked.pop(meant, None)
     entry = audit.append(
         work,
         Record(

@@ -105,7 +105,7 @@ def _detail(entry: Entry) -> tuple[str, dict[str, Any]] | None:
             kept = {name: data[name] for name in ("id", "parent", "source", "schema_number")}
             row = {"agent": entry.agent, "number": entry.version, "checksum": entry.checksum}
             return "versions", row | kept
-        case "activate" | "promote" | "rollback" | "reset" | "override":
+        case "activate" | "promote" | "rollback" | "reset" | "override" | "canary" | "flag":
             return "deployments", {**owner, **what, "generation": data["generation"]}
         case "confirm" | "withdraw":
             outcome = "confirmed" if entry.action == "confirm" else "withdrawn"
