@@ -4,6 +4,7 @@
     ├── ConfigurationError      what the program declared cannot work; raised at construction
     ├── Unavailable             a part outside the process is away (``part`` names it)
     │   └── NotReady            the agent never had a configuration, so it runs nothing
+    ├── UserUnusable            a user id that nobody can be split by; give another or none
     ├── RunFailed               a run ended without an answer (``run_id``, ``reason``)
     │   └── RunForgotten        its conversation was forgotten
     ├── RunTimeout              a run did not end before its deadline; it goes on by itself
@@ -52,6 +53,16 @@ class Unavailable(RetunableError):
 
 class NotReady(Unavailable):
     """The agent never had a configuration and nothing is remembered on disk."""
+
+
+class UserUnusable(RetunableError):
+    """A user id is empty, longer than 256 bytes of UTF-8, or holds half of a surrogate pair."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(
+            f"a user id of {len(user_id)} characters cannot be used: give 1 to 256 bytes of UTF-8, "
+            "or none for a caller without a user"
+        )
 
 
 class RunFailed(RetunableError):

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from retunable.agent.own_sidecar import a_sidecar
+from retunable.control import direct_writes
 from retunable.control.ingestion import Handlers, Ingestion
 from retunable.control.intake import Intake, Patience
 from retunable.control.outbox import Outbox
 from retunable.control.subscription import Subscription
 from retunable.control.upkeep import Upkeep
 from retunable.errors import Unavailable
-from retunable.events.event import PUBSUB, TOPIC, Heartbeat
+from retunable.events.event import PUBSUB, TOPIC, Heartbeat, ObservedChange
 from retunable.live.subscription import Timings
 from retunable.live.supervision import SupervisedTask
 from retunable.release.signing import SigningKey
@@ -33,7 +34,10 @@ logger = logging.getLogger("retunable")
 APP_ID: Final = "retunable-control"
 STOP_SECONDS: Final = 5.0
 
-HANDLERS: Final[Handlers] = {Heartbeat: (replicas.take,)}
+HANDLERS: Final[Handlers] = {
+    Heartbeat: (replicas.take,),
+    ObservedChange: (direct_writes.take,),
+}
 """What is written of each kind of event, in this order and in one transaction."""
 
 

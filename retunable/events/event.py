@@ -92,9 +92,12 @@ class ObservedChange(Told):
 class Served(Told):
     """Which config a run got, and why this one.
 
-    ``bucket`` is the user's place in the split, or the conversation's where ``anonymous``; None
-    where there is neither. ``user_hmac`` is a keyed hash of the user id. ``pinned`` says that
-    the conversation was pinned to this config by an earlier run.
+    ``bucket`` is the user's place in the split, or the conversation's for a caller without a
+    user; None outside of a rollout. ``arm`` is what the split said, ``variant`` what the run got.
+    ``cohort`` is the stage in whose comparison the user was when the run began, None in no one's.
+    ``user_hmac`` is a keyed hash of the user id, for this rollout or (without one) this week.
+    ``anonymous``: no user was named, or there is no secret to hash one with. ``pinned`` says that
+    the conversation was pinned before the cohort was opened.
     """
 
     run_id: Name
@@ -107,6 +110,7 @@ class Served(Told):
     effective_checksum: Name
     variant: Name
     flags: tuple[Name, ...] = ()
+    cohort: Count | None = None
     pinned: bool = False
     anonymous: bool = False
 

@@ -59,6 +59,9 @@ class ConfigReport(BaseModel):
     last_replacement_cause: str | None
     provider_refusal: str | None
     embedded_restarts: int | None = None
+    expired_flags: tuple[str, ...] = ()
+    events_waiting: int = 0
+    events_dropped: int = 0
     registered_tools: tuple[str, ...] = ()
     keys: Keys
 
