@@ -42,7 +42,7 @@ GRANT INSERT, UPDATE, DELETE ON release_replicas TO retunable_control;
 GRANT INSERT ON release_audit, release_observations, release_observation_reports,
     release_outcomes TO retunable_control;
 -- It carries rollouts on: what it publishes then is theirs.
-GRANT INSERT ON release_deployments, release_rollout_steps TO retunable_control;
+GRANT INSERT ON release_deployments, release_rollouts, release_rollout_steps TO retunable_control;
 GRANT INSERT, DELETE ON release_run_events TO retunable_control;
 GRANT INSERT, UPDATE ON release_run_counts TO retunable_control;
 GRANT SELECT, INSERT, UPDATE, DELETE ON configuration TO retunable_control;

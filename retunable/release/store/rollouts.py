@@ -1,7 +1,7 @@
 """Rollouts: one at most for each agent and environment, and what was decided of each, append-only.
 
-A rollout's plan and every step's numbers stand in the audit. What is published of it is decided
-elsewhere; whoever decides names the step that it was decided on.
+A rollout follows what is published of it, in the transaction that confirms the publication: it
+begins, grows and ends with the envelope. Its plan and every step's numbers stand in the audit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from retunable.release.store import audit
 from retunable.release.store.audit import Record, stamp_of
 from retunable.release.store.database import Transaction
-from retunable.release.store.records import Stamp
+from retunable.release.store.parts import Canary, Parts
+from retunable.release.store.records import Deployment, Stamp
 
 RolloutState = Literal["running", "paused", "held", "promoted", "rolled back", "stopped", "aborted"]
 """The last four are ends. ``paused`` and ``held`` never grow; they still go back by themselves."""
@@ -147,6 +148,39 @@ def take_step(
     )
     [now] = _rollouts(work, id=of.id)
     return now
+
+
+def follow(work: Transaction, deployment: Deployment) -> None:
+    """Write down what a deployment that is published now means for its rollout.
+
+    ``deployment.data["rollout"]`` may hold what was told of it: ``begin`` (a plan), or ``state``,
+    ``reason`` and ``numbers``. An end that nobody told of is an abort, or a promotion by hand.
+    """
+    told = deployment.data.get("rollout", {})
+    parts = Parts.of(deployment)
+    if "begin" in told and parts.canary is not None:
+        begin(work, _draft(deployment, parts.canary, told))
+    now = live(work, deployment.agent, environment=deployment.environment)
+    if now is None:
+        return
+    said = {"reason": told.get("reason", deployment.stamp.reason), "numbers": told.get("numbers")}
+    if parts.rollout is None or parts.rollout["id"] != now.id:
+        by_hand: RolloutState = "promoted" if deployment.version == now.version else "aborted"
+        take_step(work, now, state=told.get("state", by_hand), **said)
+    elif parts.rollout["stage"] != now.stage:
+        take_step(work, now, state=now.state, stage=parts.rollout["stage"], **said)
+
+
+def _draft(deployment: Deployment, canary: Canary, told: Mapping[str, Any]) -> Draft:
+    return Draft(
+        id=told["id"],
+        agent=deployment.agent,
+        environment=deployment.environment,
+        version=canary.version,
+        checksum=canary.checksum,
+        reason=deployment.stamp.reason,
+        plan=told["begin"],
+    )
 
 
 def rollout(work: Transaction, id: str) -> Rollout | None:  # noqa: A002 - its name everywhere
