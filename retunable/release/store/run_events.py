@@ -168,6 +168,7 @@ def _row(event: Exposure | Outcome) -> Row:
         "user_hmac": None if event.anonymous else event.user_hmac,
         "bucket": event.bucket,
         "arm": event.arm,
+        "cohort": event.cohort,
         "variant": event.variant,
         "version": event.version,
         "checksum": event.version_checksum,

@@ -36,6 +36,7 @@ CREATE TABLE release_run_events (
     user_hmac text,
     bucket integer,
     arm text,
+    cohort integer,
     variant text,
     version bigint,
     checksum text,

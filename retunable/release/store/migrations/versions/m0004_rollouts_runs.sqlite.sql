@@ -35,6 +35,7 @@ CREATE TABLE release_run_events (
     user_hmac TEXT,
     bucket INTEGER,
     arm TEXT,
+    cohort INTEGER,
     variant TEXT,
     version INTEGER,
     checksum TEXT,
