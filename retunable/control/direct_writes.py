@@ -38,31 +38,39 @@ def take(work: Transaction, events: Sequence[ObservedChange]) -> None:
 
 def is_ours(work: Transaction, event: ObservedChange) -> bool:
     """Tell whether an entry of the audit explains a change."""
-    if event.item == "document" and _is_release(work, event):
-        return True
-    return any(_explains(entry, event) for entry in _near(work, event))
+    return next(explanations(work, event, near=NEAR), None) is not None
 
 
-def _is_release(work: Transaction, event: ObservedChange) -> bool:
+def explanations(
+    work: Transaction, event: ObservedChange, *, near: timedelta
+) -> Iterator[tuple[int, str]]:
+    """Give what of the audit explains a change: an entry's number, and the key that it is about."""
+    if event.item == "document":
+        yield from ((number, event.key) for number in _releases(work, event))
+    since = datetime.fromtimestamp(event.not_before_ms / 1000, UTC) - near
+    until = datetime.fromtimestamp(event.not_after_ms / 1000, UTC) + near
+    for entry in audit.entries(work, agent=event.agent, environment=event.environment, since=since):
+        if entry.stamp.at > until:
+            return
+        if _explains(entry, event):
+            yield entry.stamp.sequence, event.key
+
+
+def _releases(work: Transaction, event: ObservedChange) -> Iterator[int]:
     generation, before = _generation(event.new), _generation(event.old)
     if generation is not None and before is not None and generation < before:
-        return False  # an older release put back by hand
+        return  # an older release put back by hand
     newest = deployments.deployments(
         work, event.agent, environment=event.environment, at_most=NEWEST
     )
-    fitting = [one for one in newest if generation in (None, one.generation)]
-    return any(_shown(work, one) == event.new for one in fitting)
+    for deployment in newest:
+        fits = generation in (None, deployment.generation)
+        if fits and _shown(work, deployment) == event.new:
+            yield deployment.stamp.sequence
 
 
 def _shown(work: Transaction, deployment: Deployment) -> str:
     return envelope_shown(document_of(deployment, configs_of(work, deployment), None))
-
-
-def _near(work: Transaction, event: ObservedChange) -> Iterator[Entry]:
-    since = datetime.fromtimestamp(event.not_before_ms / 1000, UTC) - NEAR
-    until = datetime.fromtimestamp(event.not_after_ms / 1000, UTC) + NEAR
-    found = audit.entries(work, agent=event.agent, environment=event.environment, since=since)
-    return (entry for entry in found if entry.stamp.at <= until)
 
 
 def _explains(entry: Entry, event: ObservedChange) -> bool:
