@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.code_defaults import CodeDefaults, Configuration
+from retunable.agent.direct_writes import DirectWrites
 from retunable.agent.expired_flags import ExpiredFlags
 from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.guard import Guardrails
@@ -26,6 +27,7 @@ from retunable.agent.models.model import ModelProvider
 from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.models.secrets import KeySource
 from retunable.agent.own_sidecar import a_sidecar, own_sidecar
+from retunable.agent.replica import replica_name
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.documents import RunRequest
 from retunable.agent.runs.records import RunResult
@@ -46,6 +48,7 @@ from retunable.live.subscription import ConfigSubscription
 
 if TYPE_CHECKING:
     from retunable.agent.runs.parts import RunParts
+    from retunable.events.publisher import EventPublisher
 
 _log = logging.getLogger("retunable")
 
@@ -174,6 +177,8 @@ class StartedAgent:
         worker = join_worker(key)
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
+        writes = DirectWrites(declaration=declaration, replica=replica_name(), put=self._outbox.put)
+        self._configuration.on_item_change(writes.saw)
         await self._configuration.start()
         parts.callback(self._expired_flags.close)
         await self._users.open(parts)
@@ -189,26 +194,29 @@ class StartedAgent:
             put=self._outbox.put,
         )
         parts.push_async_callback(self._run_parts.close)
-        self._outbox.start(EventPublisher(self._run_parts.link))
+        publisher = EventPublisher(self._run_parts.link)
+        self._outbox.start(publisher)
         parts.push_async_callback(self._outbox.stop)
         self._steps = self._new_steps(self._run_parts)
         parts.push_async_callback(self._steps.close)
         parts.push_async_callback(self._run_parts.runs.settle)
         worker.serve(key, Host(self._steps, asyncio.get_running_loop()))
         if program.heartbeat_seconds is not None:
-            await self._beat(parts, self._run_parts, program.heartbeat_seconds)
+            await self._beat(parts, publisher, program.heartbeat_seconds)
         if program.persona_log_seconds is not None:
             task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
             parts.callback(task.cancel)
         threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
 
-    async def _beat(self, parts: AsyncExitStack, run: RunParts, seconds: float) -> None:
-        from retunable.events.publisher import EventPublisher  # the SDK is imported by now
-
+    async def _beat(self, parts: AsyncExitStack, publisher: EventPublisher, seconds: float) -> None:
         declaration = self._program.declaration
         self._heartbeats = Heartbeats(
-            Replica(agent=declaration.agent, environment=declaration.environment, name=run.replica),
-            EventPublisher(run.link),
+            Replica(
+                agent=declaration.agent,
+                environment=declaration.environment,
+                name=replica_name(),
+            ),
+            publisher,
             snapshot=lambda: self.snapshot,
             status=lambda: self.status,
             interval_seconds=seconds,

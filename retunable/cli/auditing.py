@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from retunable.cli.ages import moment
 from retunable.cli.changes import field_named
 from retunable.cli.exits import ExitCode, Stop
@@ -9,6 +11,7 @@ from retunable.cli.output import Output
 from retunable.cli.place import Place
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_store
+from retunable.cli.trigger_lines import direct_writes
 from retunable.release.store import approvals, audit, deployments, versions
 from retunable.release.store.approvals import Approved, NoSuchVersion, OwnVersion
 from retunable.release.store.moments import BEGINNING
@@ -19,9 +22,10 @@ from retunable.release.store.verifying import verify
 def show_audit(
     place: Place, *, since: str | None, actor: str | None, field: str | None, output: Output
 ) -> ExitCode:
-    """Show the entries that fit, oldest first."""
+    """Show the entries that fit and what nobody of ours wrote, oldest first."""
     name = None if field is None else field_named(field).name
     with release_store(place) as store, store.snapshot() as work:
+        begin = BEGINNING if since is None else moment(since, work.now)
         found = tuple(
             audit.entries(
                 work,
@@ -29,12 +33,16 @@ def show_audit(
                 environment=place.where.environment,
                 actor=actor,
                 field=name,
-                since=BEGINNING if since is None else moment(since, work.now),
+                since=begin,
             )
         )
-    for entry in found:
-        output.line(_line(entry))
-    output.result({"entries": plain(found)})
+        direct = direct_writes(place, work, since=begin, actor=actor, field=name, output=output)
+    lines = [(entry.stamp.at, _line(entry)) for entry in found]
+    agent, environment = place.where.agent or "", place.environment
+    lines += [(one.row.at, one.line(agent, environment)) for one in direct if one.entry is None]
+    for _, line in sorted(lines, key=itemgetter(0)):
+        output.line(line)
+    output.result({"entries": plain(found), "direct_writes": [one.to_json() for one in direct]})
     return ExitCode.OK
 
 

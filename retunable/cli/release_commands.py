@@ -113,7 +113,7 @@ def audit(
         bool, typer.Option("--verify", help="Check that nothing was changed or taken away.")
     ] = False,
     *,
-    place: RecordedThere,
+    place: BothStores,
     output: Output,
 ) -> ExitCode:
     """Show who changed what, when and why."""

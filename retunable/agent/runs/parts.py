@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ from retunable.agent.conversations.conversations import Conversations
 from retunable.agent.conversations.history import History
 from retunable.agent.loop.steps import Kept
 from retunable.agent.loop.workflow_client import WorkflowClient
+from retunable.agent.replica import replica_name
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.explaining import Explaining
 from retunable.agent.runs.index import RunIndex
@@ -107,8 +106,3 @@ def run_parts(
         ratings=Ratings(book, store, keys, tell=telling.rated),
         replica=replica,
     )
-
-
-def replica_name() -> str:
-    """Return what this process is called in step records: host (or pod) and process id."""
-    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"
