@@ -11,6 +11,7 @@ import typer
 from retunable.cli import (
     config_commands,
     control_commands,
+    flag_commands,
     local_commands,
     publish_commands,
     release_commands,
@@ -33,6 +34,7 @@ app.add_typer(run_commands.commands)
 app.add_typer(local_commands.commands)
 app.add_typer(release_commands.commands)
 app.add_typer(publish_commands.commands)
+app.add_typer(flag_commands.commands)
 app.add_typer(sync_commands.commands)
 app.add_typer(control_commands.commands)
 
