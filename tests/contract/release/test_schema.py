@@ -35,6 +35,13 @@ TABLES = {
     "version status stream rejected override_keys address",
     "release_observations": "sequence agent environment change not_before_ms not_after_ms",
     "release_observation_reports": "event_id sequence replica",
+    "release_rollouts": "sequence id agent environment version checksum",
+    "release_rollout_steps": "sequence rollout state stage",
+    "release_run_events": "arrived event_id arrived_at kind agent environment rollout run user_hmac "
+    "bucket arm cohort variant version checksum pinned started_ms state guardrail_failures limit_hit "
+    "input_tokens output_tokens latency_ms cost rating",
+    "release_run_counts": "agent environment rollout version variant started finished failed stopped "
+    "guardrail_failures limit_hits input_tokens output_tokens latency_ms cost liked disliked",
 }
 
 
@@ -109,7 +116,10 @@ def test_every_statement_can_be_prepared(store: ReleaseStore) -> None:
             work.rows(name, **named)
 
 
+WRITING = ("insert", "add", "beat", "leave", "forget")
 VALUES = {
+    "id": None,
+    "run": "r",
     "since": BEGINNING,
     "until": END,
     "agent": "a",
