@@ -193,9 +193,11 @@ def test_a_control_process_takes_events_and_ends_publications(
         assert deployments.confirm(work, pending).state == "confirmed"
     with open_release_store(urls["publisher"]) as store, store.snapshot() as work:
         assert len(replicas.live_replicas(work, "support", environment="production")) == 1
-    with pytest.raises(ReleaseStoreError, match="permission denied"):
-        with open_release_store(urls["control"]) as store:
-            save(store, role="b")
+    with (
+        open_release_store(urls["control"]) as store,
+        pytest.raises(ReleaseStoreError, match="permission denied"),
+    ):
+        save(store, role="b")
 
 
 def test_set_role_does_not_change_who_acts(
