@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from retunable.agent.loop.workflow import Runtime
 from retunable.control.rollouts.controller import Controller
+from retunable.control.rollouts.sdk_runtime import Runtime
 from retunable.control.rollouts.workflow import Starter, new_runtime
 from retunable.errors import ReleaseStoreError, Unavailable
 from retunable.release.store import rollouts, run_events

@@ -15,7 +15,6 @@ from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2_grpc impor
 )
 from google.protobuf import wrappers_pb2
 
-from retunable.agent.loop.workflow import Runtime, quiet_sdk_logs
 from retunable.control.rollouts.course import (
     ACT,
     JUDGE,
@@ -26,6 +25,7 @@ from retunable.control.rollouts.course import (
     ContinueAsNew,
     course,
 )
+from retunable.control.rollouts.sdk_runtime import Runtime, quiet_sdk_logs
 from retunable.errors import Unavailable
 from retunable.live.sidecar import channel, endpoint_from_environment
 
