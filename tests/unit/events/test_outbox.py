@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from retunable.events import outbox as module
-from retunable.events.event import Event
+from retunable.events.encoding import Encoded
 from retunable.events.outbox import Outbox
 from retunable.events.spool import Spool
 from tests.unit.events.test_spool import event
@@ -29,7 +29,7 @@ class Broker:
         self.tries = 0
         self.news = asyncio.Event()
 
-    async def publish(self, event: Event) -> bool:
+    async def publish_encoded(self, event: Encoded) -> bool:
         self.tries += 1
         self.news.set()
         await asyncio.sleep(0)
