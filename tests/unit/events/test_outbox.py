@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from retunable.events import outbox as module
+from retunable.events import spool
 from retunable.events.encoding import Encoded
 from retunable.events.outbox import Outbox
 from retunable.events.spool import Spool
@@ -53,6 +54,8 @@ class Broker:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
+    # What is not given back is then held for longer than any test waits.
+    monkeypatch.setattr(spool, "HELD_MS", 3_600_000)
 
 
 @pytest.fixture
