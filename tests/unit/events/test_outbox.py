@@ -27,13 +27,11 @@ class Broker:
         self.away = away
         self.refuses = refuses
         self.has: list[str] = []
-        self.tries = 0
         self.news = asyncio.Event()
 
     async def publish_encoded(self, event: Encoded) -> bool:
-        self.tries += 1
-        self.news.set()
         await asyncio.sleep(0)
+        self.news.set()
         if self.away or event.event_id in self.refuses:
             return False
         self.has.append(event.event_id)
