@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from retunable.events import outbox as module
-from retunable.events.event import Event
+from retunable.events import spool
+from retunable.events.encoding import Encoded
 from retunable.events.outbox import Outbox
 from retunable.events.spool import Spool
 from tests.unit.events.test_spool import event
@@ -26,13 +27,11 @@ class Broker:
         self.away = away
         self.refuses = refuses
         self.has: list[str] = []
-        self.tries = 0
         self.news = asyncio.Event()
 
-    async def publish(self, event: Event) -> bool:
-        self.tries += 1
-        self.news.set()
+    async def publish_encoded(self, event: Encoded) -> bool:
         await asyncio.sleep(0)
+        self.news.set()
         if self.away or event.event_id in self.refuses:
             return False
         self.has.append(event.event_id)
@@ -53,6 +52,8 @@ class Broker:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
+    # What is not given back is then held for longer than any test waits.
+    monkeypatch.setattr(spool, "HELD_MS", 3_600_000)
 
 
 @pytest.fixture
