@@ -54,7 +54,7 @@ class Follower:
         """Return the verdict of this moment; ``work`` holds the store's lock."""
         steps = rollouts.steps(work, self._id)
         while self._read(work, steps) == PAGE:
-            self.analysis.mature(moment(row.arrived_at).timestamp())
+            pass
         self._restart(steps, up_to=None)
         return self.analysis.judge(
             now=work.now.timestamp(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import pytest
@@ -77,7 +77,7 @@ def runs(luck: random.Random, at_ms: int, users: range) -> tuple[list[Exposure],
         }
         began.append(Exposure(**told, event_id=str(uuid4())))
         if luck.random() < 0.8:
-            state = luck.choice(["finished", "failed"])
+            state: Literal["finished", "failed"] = luck.choice(["finished", "failed"])
             ended.append(Outcome(**told, event_id=str(uuid4()), state=state))
     return began, ended
 
