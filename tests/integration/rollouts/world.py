@@ -38,6 +38,7 @@ from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Activated
 from retunable.release.publishing.rollouts import start
 from retunable.release.publishing.site import ControlPlane, Site
+from retunable.release.publishing.state import publish
 from retunable.release.store import rollouts, run_events, versions
 from retunable.release.store.database import Transaction
 from retunable.release.store.parts import Parts
@@ -160,6 +161,11 @@ class World:
             outcome = start(plane, site, prepared.start)
             assert isinstance(outcome, Activated), outcome
         return self.rollout(prepared.start.share["id"])
+
+    def mend(self) -> None:
+        """Have the release store know what stands, as a controller would."""
+        with self.plane() as plane:
+            publish(plane, SITE)
 
     def flag(self) -> None:
         """Publish a flag beside what is published."""
