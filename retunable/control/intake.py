@@ -10,10 +10,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from retunable.control.ingestion import Ingestion
-from retunable.control.subscription import Message, Stream, Subscription
 from retunable.errors import ReleaseStoreError, Unavailable
 
 logger = logging.getLogger("retunable")
@@ -22,6 +20,44 @@ FIRST_PAUSE_SECONDS: Final = 0.1
 LAST_PAUSE_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 30.0
 """A stream can go silent without ending; one that brought nothing for so long is opened anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; ``id`` is its CloudEvent's, by which it is acknowledged."""
+
+    id: str
+    data: bytes
+
+
+class Stream(Protocol):
+    """An open subscription."""
+
+    @property
+    def why(self) -> str:
+        """Why it ended."""
+
+    async def batch(self) -> Sequence[Message]:
+        """Wait for messages and return all that have come; none at the end."""
+
+    async def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Say that messages are done with; on a stream that has ended they come again."""
+
+    async def close(self) -> None:
+        """End it; what is not acknowledged comes again."""
+
+
+class Topic(Protocol):
+    """Where messages come from."""
+
+    async def open(self) -> Stream:
+        """Begin to get messages; raises Unavailable where that cannot be done now."""
+
+
+class Takes(Protocol):
+    """Writes a batch; raises ReleaseStoreError where none of it was written."""
+
+    def take(self, messages: Sequence[bytes]) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +72,8 @@ class Patience:
 class Intake:
     """Runs until it is stopped; what it has begun to write it finishes and acknowledges."""
 
-    def __init__(
-        self, subscription: Subscription, ingestion: Ingestion, *, patience: Patience | None = None
-    ) -> None:
-        self._subscription = subscription
+    def __init__(self, topic: Topic, ingestion: Takes, *, patience: Patience | None = None) -> None:
+        self._topic = topic
         self._ingestion = ingestion
         self._patience = patience or Patience()
         self._stopping = asyncio.Event()
@@ -54,7 +88,7 @@ class Intake:
         pause_seconds = self._patience.first_seconds
         while not self._stopping.is_set():
             try:
-                stream = await self._subscription.open()
+                stream = await self._topic.open()
             except Unavailable as away:
                 self._is_away(str(away))
                 await self._wait(pause_seconds)

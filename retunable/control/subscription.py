@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
 from dapr.proto.runtime.v1 import appcallback_pb2, dapr_pb2_grpc, pubsub_pb2
 
+from retunable.control.intake import Message
 from retunable.errors import Unavailable
 from retunable.live.sidecar import channel, endpoint_from_environment
 
@@ -22,14 +22,6 @@ QUEUED: Final = 2_000
 
 # A generated class without annotations.
 _DAPR: Any = dapr_pb2_grpc.DaprStub
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message; ``id`` is its CloudEvent's, by which it is acknowledged."""
-
-    id: str
-    data: bytes
 
 
 class Subscription:
@@ -42,7 +34,7 @@ class Subscription:
         self._channel = channel(endpoint)
         self._dapr = _DAPR(self._channel)
 
-    async def open(self) -> Stream:
+    async def open(self) -> TopicStream:
         """Begin to get messages.
 
         Raises:
@@ -65,7 +57,7 @@ class Subscription:
             raise await self._refused(call, error) from error
         if opened is grpc.aio.EOF:
             raise self._away("it ended at once", part="component")
-        return Stream(call)
+        return TopicStream(call)
 
     async def close(self) -> None:
         """Close the channel, which ends the stream on it."""
@@ -81,7 +73,7 @@ class Subscription:
         return Unavailable(f"{where} cannot be read: {said}", part=part)
 
 
-class Stream:
+class TopicStream:
     """An open subscription."""
 
     def __init__(self, call: Any) -> None:
@@ -92,15 +84,11 @@ class Stream:
 
     async def batch(self) -> Sequence[Message]:
         """Wait for messages and return all that have come, at most ``BATCH``; none at the end."""
-        first = await self._came.get()
-        if first is None:
-            self._came.put_nowait(None)
-            return ()
-        found = [first]
-        while len(found) < BATCH and not self._came.empty():
-            message = self._came.get_nowait()
+        found: list[Message] = []
+        while not found or (len(found) < BATCH and not self._came.empty()):
+            message = await self._came.get()
             if message is None:
-                self._came.put_nowait(None)
+                self._came.put_nowait(None)  # the end stays the end
                 break
             found.append(message)
         return found
@@ -138,6 +126,6 @@ class Stream:
         except grpc.aio.AioRpcError as error:
             self._why = f"{error.code().name}: {error.details()}"
         finally:
-            with_room = self._came.qsize() < QUEUED
-            if with_room:
-                self._came.put_nowait(None)
+            if self._came.full():
+                self._came.get_nowait()  # not acknowledged, so it comes again
+            self._came.put_nowait(None)

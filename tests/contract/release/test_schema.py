@@ -38,6 +38,10 @@ TABLES = {
     "input_tokens output_tokens latency_ms cost rating",
     "release_run_counts": "agent environment rollout version variant started finished failed stopped "
     "guardrail_failures limit_hits input_tokens output_tokens latency_ms cost liked disliked",
+    "release_replicas": "agent environment replica seen_at at_ms interval_ms revision generation "
+    "version status stream rejected override_keys address",
+    "release_observations": "sequence agent environment change not_before_ms not_after_ms",
+    "release_observation_reports": "event_id sequence replica",
 }
 
 
@@ -127,6 +131,12 @@ VALUES = {
     "number": 1,
     "version": 1,
     "generation": 1,
+    "event_id": "e",
+    "replica": "r",
+    "change": "c",
+    "not_before_ms": 1,
+    "not_after_ms": 1,
+    "at_ms": 1,
 }
 
 
