@@ -24,6 +24,7 @@ from retunable.agent.state.keys import new_run_id
 from retunable.agent.status import AgentStatus
 from retunable.config.constraints import Constraints
 from retunable.config.declaration import Declaration, declare
+from retunable.config.resolve import Resolution
 from retunable.config.snapshot import Snapshot
 from retunable.config.split import is_usable
 from retunable.errors import ConfigurationError, NotReady, UserUnusable
@@ -167,6 +168,22 @@ class DurableAgent:
                 state=Status.NOT_READY, reason=Reason.STARTING, detail="the agent is not started"
             )
         return self._started.status
+
+    def resolve(
+        self,
+        *,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> Resolution:
+        """Return what a caller gets now: config, version, variant, flags, and the reason for each.
+
+        Raises:
+            UserUnusable: as for ``run``.
+            NotReady: the agent is not started, or never had a configuration.
+        """
+        _check_user(user_id)
+        return self._life().resolve(user_id, conversation_id, attributes)
 
     def on_change(self, callback: Callback[Snapshot]) -> Callable[[], None]:
         """Call back with the old and the new snapshot; returns what takes the callback away."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool
 from retunable.agent.users import Users
 from retunable.config.declaration import Declaration
+from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
 from retunable.events.outbox import Outbox
@@ -127,6 +129,22 @@ class StartedAgent:
     async def begin(self, request: RunRequest) -> RunStatus:
         """Start a run without waiting for its answer."""
         return await self._ready_parts().runs.begin(request)
+
+    def resolve(
+        self,
+        user_id: str | None,
+        conversation_id: str | None,
+        attributes: Mapping[str, str] | None,
+    ) -> Resolution:
+        """Return what a caller gets now."""
+        return resolve(
+            self.snapshot,
+            user_id=user_id,
+            conversation_id=conversation_id,
+            attributes=attributes,
+            list_key=self._users.list_key,
+            now=time.time(),
+        )
 
     async def run_state(self, run_id: str) -> RunStatus:
         """Return how a run is now."""

@@ -25,7 +25,7 @@ from retunable.release.publishing.outcomes import Activated, Outcome
 
 def activate(place: Place, wish: Wish, *, wait: float | None, output: Output) -> ExitCode:
     """Activate a version."""
-    return _carry_out(
+    return carry_out(
         place, lambda desk: activate_version(desk.plane, desk.site, wish), wait=wait, output=output
     )
 
@@ -34,7 +34,7 @@ def promote(
     place: Place, wish: Wish, *, origin: str, wait: float | None, output: Output
 ) -> ExitCode:
     """Activate in one environment what runs in another."""
-    return _carry_out(
+    return carry_out(
         place,
         lambda desk: promote_version(desk.plane, desk.site, wish, origin=origin),
         wait=wait,
@@ -44,7 +44,7 @@ def promote(
 
 def rollback(place: Place, back: Return, *, wait: float | None, output: Output) -> ExitCode:
     """Go back."""
-    return _carry_out(
+    return carry_out(
         place, lambda desk: roll_back(desk.plane, desk.site, back), wait=wait, output=output
     )
 
@@ -65,7 +65,7 @@ def override(
         name, member = _override(desk, key, value, expires)
         return override_fields(desk.plane, desk.site, {name: member}, reason=message)
 
-    return _carry_out(place, act, wait=wait, output=output)
+    return carry_out(place, act, wait=wait, output=output)
 
 
 def _override(
@@ -85,14 +85,20 @@ def _override(
     }
 
 
-def _carry_out(
-    place: Place, act: Callable[[Desk], Outcome], *, wait: float | None, output: Output
+def carry_out(
+    place: Place,
+    act: Callable[[Desk], Outcome],
+    *,
+    wait: float | None,
+    output: Output,
+    lines: Callable[[Desk, Activated], list[str]] | None = None,
 ) -> ExitCode:
+    """Publish, and say what became of it: in ``lines``, or as an activation."""
     with release_desk(place) as desk:
         waiting = Waiting(desk, seconds=wait)
         done = activated(act(desk), desk.site)
         taken = waiting.until_taken(done.deployment.generation)
-    for line in (*_lines(desk, done), *taken.lines):
+    for line in (*(lines or _lines)(desk, done), *taken.lines):
         output.line(line)
     output.result(
         {

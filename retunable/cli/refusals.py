@@ -8,6 +8,7 @@ from retunable.cli.exits import ExitCode, Stop
 from retunable.release.publishing.outcomes import (
     Activated,
     Changed,
+    FlagRefused,
     NeverActive,
     NotActive,
     NothingBefore,
@@ -48,6 +49,8 @@ def activated(outcome: Outcome, site: Site) -> Activated:
             )
         case Unpublishable(reason):
             raise Stop(f"nothing was activated: {reason}", outcome="unpublishable")
+        case FlagRefused(reason):
+            raise Stop(reason, ExitCode.USAGE, outcome="flag_refused")
         case NothingBefore():
             raise Stop(f"{site.agent} has no version before in {site.environment}; name one")
         case NeverActive(version, environment):

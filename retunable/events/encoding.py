@@ -6,7 +6,7 @@ expected outcome, so that an older control plane goes on with what it knows.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
 
@@ -23,9 +23,30 @@ _KINDS: Final[dict[str, type[Event]]] = {
 }
 
 
+_FIELDS: Final = {
+    kind: tuple(field.name for field in fields(made)) for kind, made in _KINDS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An event as it goes to the broker."""
+
+    event_id: str
+    kind: str
+    data: bytes
+
+
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event's JSON-ready form, which ``from_json`` reads back."""
-    return {"retunable_event": FORM, "kind": event.kind, **asdict(event)}
+    # Not asdict, whose copies take four times as long: no value of an event can be changed.
+    said = {name: getattr(event, name) for name in _FIELDS[event.kind]}
+    return {"retunable_event": FORM, "kind": event.kind, **said}
+
+
+def encoded(event: Event) -> Encoded:
+    """Return an event as it goes to the broker, and to disk before that."""
+    return Encoded(event.event_id, event.kind, json_bytes(to_json(event)))
 
 
 def from_json(data: object) -> Event | None:

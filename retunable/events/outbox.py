@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import sqlite3
 import threading
@@ -18,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from retunable.errors import EventError
-from retunable.events.encoding import from_json
+from retunable.events.encoding import Encoded
 from retunable.events.event import Event
 from retunable.events.spool import MOST_EVENTS, Spool, Waiting
 
@@ -42,7 +40,7 @@ TELL_DROPS_SECONDS: Final = 60.0
 class Publishes(Protocol):
     """Puts events on their topic."""
 
-    async def publish(self, event: Event) -> bool:
+    async def publish_encoded(self, event: Encoded) -> bool:
         """Tell whether the broker has the event now."""
 
 
@@ -185,17 +183,18 @@ class Outbox:
                 self._loop.call_soon_threadsafe(call, *arguments)
 
     def _begin_sending(self, batch: tuple[Waiting, ...]) -> None:
-        if self._stopping:
+        if self._stopping or self._publisher is None:
             return  # held for a while, and sent by whoever comes next
-        self._sending = asyncio.create_task(self._send(batch), name="retunable events")
+        sending = self._send(batch, self._publisher)
+        self._sending = asyncio.create_task(sending, name="retunable events")
 
-    async def _send(self, batch: tuple[Waiting, ...]) -> None:
+    async def _send(self, batch: tuple[Waiting, ...], publisher: Publishes) -> None:
         sent: list[Waiting] = []
         places = asyncio.Semaphore(AT_ONCE)
 
         async def send(waiting: Waiting) -> None:
             async with places:
-                if await self._publish(waiting):
+                if await publisher.publish_encoded(waiting.event):
                     sent.append(waiting)
 
         try:
@@ -204,13 +203,3 @@ class Outbox:
             unsent = tuple(waiting for waiting in batch if waiting not in sent)
             self._results.append(_Sent(tuple(sent), unsent))
             self._wake.set()
-
-    async def _publish(self, waiting: Waiting) -> bool:
-        try:
-            event = from_json(json.loads(waiting.body))
-        except EventError as error:
-            logger.warning("an event that was kept on disk cannot be read: %s", error)
-            return True
-        if event is None or self._publisher is None:
-            return event is None  # a kind that this package does not know was left by a later one
-        return await self._publisher.publish(event)

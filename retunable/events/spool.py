@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import re
 import sqlite3
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from retunable.events.encoding import to_json
+from retunable.events.encoding import Encoded, encoded
 from retunable.events.event import Event
 
 logger = logging.getLogger("retunable")
@@ -34,7 +33,8 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     number        INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id      TEXT    NOT NULL UNIQUE,
-    body          TEXT    NOT NULL,
+    kind          TEXT    NOT NULL,
+    body          BLOB    NOT NULL,
     held_until_ms INTEGER NOT NULL DEFAULT 0
 )
 """
@@ -49,10 +49,10 @@ def spool_name(agent: str, environment: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One event that waits: its place in the queue and its JSON form."""
+    """One event that waits, and its place in the queue."""
 
     number: int
-    body: str
+    event: Encoded
 
 
 class Spool:
@@ -74,9 +74,12 @@ class Spool:
         Raises:
             sqlite3.Error: the disk does not take them; none is kept.
         """
-        rows = [(event.event_id, json.dumps(to_json(event))) for event in events]
+        told = map(encoded, events)
+        rows = [(event.event_id, event.kind, event.data) for event in told]
         with _transaction(self._connection) as write:
-            write.executemany("INSERT OR IGNORE INTO events (event_id, body) VALUES (?, ?)", rows)
+            write.executemany(
+                "INSERT OR IGNORE INTO events (event_id, kind, body) VALUES (?, ?, ?)", rows
+            )
             return self._bound(write, len(rows))
 
     def take(self, most: int, *, now_ms: int) -> tuple[Waiting, ...]:
@@ -89,12 +92,12 @@ class Spool:
             # A hold that ends later than any hold can was made before the clock was put back.
             free = "held_until_ms <= :now OR held_until_ms > :now + :held"
             found = write.execute(
-                f"SELECT number, body FROM events WHERE {free} ORDER BY number LIMIT :most",  # noqa: S608 - text of ours
+                f"SELECT number, event_id, kind, body FROM events WHERE {free} ORDER BY number LIMIT :most",  # noqa: S608 - text of ours
                 {"now": now_ms, "held": HELD_MS, "most": most},
             ).fetchall()
-            held = [(now_ms + HELD_MS, number) for number, _ in found]
+            held = [(now_ms + HELD_MS, number) for number, *_ in found]
             write.executemany("UPDATE events SET held_until_ms = ? WHERE number = ?", held)
-        return tuple(Waiting(number, body) for number, body in found)
+        return tuple(Waiting(number, Encoded(*event)) for number, *event in found)
 
     def done(self, sent: Sequence[Waiting]) -> None:
         """Let events go that the broker has. Raises sqlite3.Error: they are sent again."""

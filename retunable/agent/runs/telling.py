@@ -93,7 +93,7 @@ class Telling:
         """Tell the outcome of a run; nothing of one that never began."""
         begun, ended = memory.begun, memory.ended
         served = self._served.pop(begun.run_id, None) or self._of_records(memory)
-        if served is None or (ended is not None and ended.busy_with is not None):
+        if served is None:
             return
         state = ended.state if ended is not None else unrecorded or RunState.FAILED
         steps = [memory.steps[number] for number in sorted(memory.steps)]

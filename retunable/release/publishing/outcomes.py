@@ -61,6 +61,13 @@ class NotActive:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagRefused:
+    """A flag cannot be made or changed so; nothing was written."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overtaken:
     """What was decided on is not as it was; nothing was written."""
 
@@ -77,6 +84,7 @@ Refusal = (
     | NeverActive
     | NotActive
     | Overtaken
+    | FlagRefused
     | AlreadyLive
 )
 Outcome = Activated | Refusal

@@ -283,6 +283,15 @@ async def test_a_conversation_pinned_before_the_rollout_says_nothing_about_it() 
     assert (told.arm, told.variant, told.pinned) == ("canary", "stable", True)
 
 
+async def test_a_config_that_was_pinned_before_the_rollout_is_not_said_to_be_of_it() -> None:
+    replica = Told(ANSWER, ANSWER)
+    replica.live.now = released(3, canary=None, rollout=None)
+    await replica.run("r-1", pin="conversation", conversation_id="c", user_id=STABLE_USER)
+    replica.live.now = released(4, rollout=STAGED)
+    run = await replica.run("r-2", pin="conversation", conversation_id="c", user_id=STABLE_USER)
+    assert (run.steps[0].record.variant, run.steps[0].record.rollout) == ("stable", None)
+
+
 async def test_a_conversation_pinned_within_the_rollout_counts() -> None:
     replica = Told(ANSWER, ANSWER)
     await replica.run("r-1", pin="conversation", conversation_id="c", user_id=CANARY_USER)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from retunable.events import outbox as module
-from retunable.events.event import Event
+from retunable.events import spool
+from retunable.events.encoding import Encoded
 from retunable.events.outbox import Outbox
 from retunable.events.spool import Spool
 from tests.unit.events.test_spool import event
@@ -29,7 +30,7 @@ class Broker:
         self.tries = 0
         self.news = asyncio.Event()
 
-    async def publish(self, event: Event) -> bool:
+    async def publish_encoded(self, event: Encoded) -> bool:
         self.tries += 1
         self.news.set()
         await asyncio.sleep(0)
@@ -53,6 +54,8 @@ class Broker:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
+    # What is not given back is then held for longer than any test waits.
+    monkeypatch.setattr(spool, "HELD_MS", 3_600_000)
 
 
 @pytest.fixture

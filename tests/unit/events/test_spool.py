@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from retunable.events.encoding import from_json
 from retunable.events.event import Event, Exposure
 from retunable.events.spool import HELD_MS, Spool
-from tests.unit.events.made import SERVED, TOLD
+from tests.unit.events.made import EVENTS, SERVED, TOLD
 
 NOW = 1_790_000_000_000
 
@@ -22,10 +24,7 @@ def event(number: int) -> Event:
 
 
 def numbers(spool: Spool, most: int = 100, *, now_ms: int = NOW) -> list[int]:
-    return [
-        int(waiting.body.split('"event_id": "')[1][:36])
-        for waiting in spool.take(most, now_ms=now_ms)
-    ]
+    return [int(waiting.event.event_id) for waiting in spool.take(most, now_ms=now_ms)]
 
 
 @pytest.fixture
@@ -40,6 +39,18 @@ def test_events_come_out_in_the_order_in_which_they_came(path: Path) -> None:
 
     assert numbers(spool, 2) == [1, 2]
     assert numbers(spool, 2) == [3]
+
+
+def test_what_is_kept_is_what_goes_to_the_broker(path: Path) -> None:
+    spool = Spool(path)
+    for number, one in enumerate(EVENTS):
+        spool.append([replace(one, event_id=f"{number:036d}")])
+    taken = [waiting.event for waiting in spool.take(100, now_ms=NOW)]
+
+    assert [from_json(json.loads(event.data)) for event in taken] == [
+        replace(one, event_id=f"{number:036d}") for number, one in enumerate(EVENTS)
+    ]
+    assert [event.kind for event in taken] == [event.kind for event in EVENTS]
 
 
 def test_an_event_that_is_told_twice_waits_once(path: Path) -> None:
