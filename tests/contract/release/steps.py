@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from retunable.config.agent_config import AgentConfig
 from retunable.events.event import ObservedChange
-from retunable.release.store import approvals, deployments, observations, policies, versions
+from retunable.release.store import (
+    approvals,
+    deployments,
+    observations,
+    policies,
+    rollouts,
+    versions,
+)
 from retunable.release.store.deployments import Begun, Intent
 from retunable.release.store.versions import Draft, Saved
 
@@ -85,3 +92,14 @@ def fill(home: Home) -> None:
     with home.open() as store, store.transaction() as work:
         policies.set_policy(work, "support", environment="production", reason="")
         observations.record(work, OBSERVED)
+        draft = rollouts.Draft(
+            id="r1",
+            agent="support",
+            environment="production",
+            version=1,
+            checksum="c",
+            reason="",
+        )
+        begun = rollouts.begin(work, draft)
+        assert isinstance(begun, rollouts.Rollout)
+        rollouts.take_step(work, begun, state="paused", reason="")

@@ -48,8 +48,10 @@ def test_a_healthy_canary_is_promoted_to_everybody(any_world: World) -> None:
     assert any_world.snapshot().version == 2
 
 
-@pytest.mark.parametrize("how", ["fails", "hangs", "slowly"])
-def test_a_worse_canary_goes_back_by_itself(world: World, how: Run) -> None:
+@pytest.mark.parametrize(
+    ("how", "metric"), [("fails", "error"), ("hangs", "error"), ("slowly", "slow")]
+)
+def test_a_worse_canary_goes_back_by_itself(world: World, how: Run, metric: str) -> None:
     world.control()
     stable_is_known(world)
     rollout = world.begin(canary_users=100)
@@ -58,6 +60,7 @@ def test_a_worse_canary_goes_back_by_itself(world: World, how: Run) -> None:
 
     assert ended.state == "rolled back"
     [*_, last] = world.steps(rollout.id)
+    assert last.stamp.reason.startswith(f"{metric}: more users on the canary")
     assert last.numbers["matured"]["canary"] > 0
     assert set(world.users(20, healthy).values()) == {"stable"}
     snapshot = world.snapshot()

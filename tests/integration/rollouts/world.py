@@ -6,12 +6,13 @@ The runs are made up; who gets which variant is what agents would make of the pu
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from pydantic_core import to_json as json_bytes
 
 from dev.embedded import EmbeddedStack
 from dev.processes import ChildProcess, Launch
+from dev.resources import CHECKOUT
 from dev.stack import Stack
 from retunable.agent.runs.exposed import exposed
 from retunable.config.agent_config import AgentConfig
@@ -36,7 +38,11 @@ from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Activated
 from retunable.release.publishing.rollouts import start
 from retunable.release.publishing.site import ControlPlane, Site
+from retunable.release.publishing.state import publish
 from retunable.release.store import rollouts, run_events, versions
+from retunable.release.store.database import Transaction
+from retunable.release.store.parts import Parts
+from retunable.release.store.points import Point
 from retunable.release.store.release_store import open_release_store
 from retunable.release.store.rollouts import Rollout, Step
 from retunable.release.store.versions import Draft, Saved
@@ -53,12 +59,12 @@ Behaviour = Callable[[str, random.Random], Run]
 
 QUICK: Mapping[str, Any] = {
     "judged": [{"metric": "error", "margin": 0.4}],
-    "promote_at": 10,
+    "promote_at": 1000,
     "window_seconds": 0.1,
-    "run_timeout_seconds": 0.4,
+    "run_timeout_seconds": 1.5,
     "stage_users": 8,
     "stage_seconds": 0.2,
-    "canary_users": 20,
+    "canary_users": 30,
     "deadline_seconds": 120,
 }
 
@@ -99,16 +105,29 @@ class World:
 
     def control(self) -> ChildProcess:
         """Start ``retune control``."""
+        program = "from retunable.cli import main; main()"
+        return self._child(
+            *("-c", program, "control", "--releases", self.releases, "--store", self.store_url)
+        )
+
+    def control_until(self, point: Point, number: signal.Signals) -> ChildProcess:
+        """Start a control process that sends itself a signal at a point of an activation."""
+        return self._child(
+            *("-m", "tests.integration.rollouts.control_program"),
+            POINT=point.value,
+            SIGNAL=number.name,
+            STORE=self.store_url,
+            RELEASES=self.releases,
+        )
+
+    def _child(self, *arguments: str, **environment: str) -> ChildProcess:
         child = ChildProcess(
             Launch(
                 name="control",
-                command=[
-                    *(sys.executable, "-c", "from retunable.cli import main; main()", "control"),
-                    *("--releases", self.releases, "--store", self.store_url),
-                ],
+                command=[sys.executable, *arguments],
                 log=self.folder / f"control-{next(self.numbers)}.log",
-                environment={**self.stack.environment},
-                working_directory=self.folder,
+                environment={**self.stack.environment, **environment},
+                working_directory=CHECKOUT,
             )
         )
         self.started.callback(child.terminate)
@@ -142,6 +161,22 @@ class World:
             outcome = start(plane, site, prepared.start)
             assert isinstance(outcome, Activated), outcome
         return self.rollout(prepared.start.share["id"])
+
+    def mend(self) -> None:
+        """Have the release store know what stands, as a controller would."""
+        with self.plane() as plane:
+            publish(plane, SITE)
+
+    def flag(self) -> None:
+        """Publish a flag beside what is published."""
+        flag = {"name": "beta", "percent": 10, "salt": "f", "set": {"temperature": 0.2}}
+
+        def alter(_: Transaction, before: Parts) -> Parts:
+            return replace(before, flags=(flag,))
+
+        with self.plane() as plane:
+            wish = Wish(reason="flag", action="flag", keep_overrides=True, alter=alter)
+            assert isinstance(activate(plane, SITE, wish), Activated)
 
     def rollout(self, name: str) -> Rollout:
         with open_release_store(self.releases) as store, store.snapshot() as work:
@@ -216,6 +251,7 @@ class World:
 
     def _run(self, site: Site, user: str, served: dict[str, Any], went: Run) -> list[Event]:
         now_ms = time.time_ns() // 1_000_000
+        latency_ms = 500 if went == "slowly" else self.random.randint(10, 100)
         told = {
             "agent": site.agent,
             "environment": site.environment,
@@ -223,7 +259,7 @@ class World:
             "run_id": f"run-of-{user}",
             **served,
         }
-        began = Exposure(**told, event_id=str(uuid.uuid4()), at_ms=now_ms)
+        began = Exposure(**told, event_id=str(uuid.uuid4()), at_ms=now_ms - latency_ms)
         if went == "hangs":
             return [began]
         ended = Outcome(
@@ -231,7 +267,7 @@ class World:
             event_id=str(uuid.uuid4()),
             at_ms=now_ms,
             state="failed" if went == "fails" else "finished",
-            latency_ms=5_000 if went == "slowly" else self.random.randint(10, 100),
+            latency_ms=latency_ms,
         )
         return [began, ended]
 
