@@ -9,6 +9,7 @@ import sys
 import typer
 
 from retunable.cli import (
+    canary_commands,
     config_commands,
     control_commands,
     local_commands,
@@ -34,6 +35,7 @@ app.add_typer(local_commands.commands)
 app.add_typer(release_commands.commands)
 app.add_typer(publish_commands.commands)
 app.add_typer(sync_commands.commands)
+app.add_typer(canary_commands.commands, name="canary")
 app.add_typer(control_commands.commands)
 
 

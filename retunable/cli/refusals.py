@@ -18,6 +18,7 @@ from retunable.release.publishing.outcomes import (
 from retunable.release.publishing.site import Site
 from retunable.release.store.approvals import NoSuchVersion
 from retunable.release.store.deployments import Conflict, NotApproved
+from retunable.release.store.rollouts import AlreadyLive
 
 
 def activated(outcome: Outcome, site: Site) -> Activated:
@@ -58,6 +59,12 @@ def activated(outcome: Outcome, site: Site) -> Activated:
             raise Stop(
                 f"no version of {site.agent} is active in {environment}: retune activate "
                 f"{site.agent} N --env {environment}"
+            )
+        case AlreadyLive(rollout):
+            raise Stop(
+                f"a rollout of {site.agent} in {rollout.environment} goes on already: version "
+                f"{rollout.version}, {rollout.state}; retune canary status {site.agent}",
+                outcome="already_live",
             )
         case Overtaken(reason):
             raise Stop(f"nothing was changed: {reason}", outcome="overtaken")

@@ -18,14 +18,23 @@ from retunable.control import direct_writes
 from retunable.control.ingestion import Handlers, Ingestion
 from retunable.control.intake import Intake, Patience
 from retunable.control.outbox import Outbox
+from retunable.control.rollouts.companion import controlling_rollouts
 from retunable.control.subscription import Subscription
 from retunable.control.upkeep import Upkeep
 from retunable.errors import Unavailable
-from retunable.events.event import PUBSUB, TOPIC, Heartbeat, ObservedChange
+from retunable.events.event import (
+    PUBSUB,
+    TOPIC,
+    Exposure,
+    Feedback,
+    Heartbeat,
+    ObservedChange,
+    Outcome,
+)
 from retunable.live.subscription import Timings
 from retunable.live.supervision import SupervisedTask
 from retunable.release.signing import SigningKey
-from retunable.release.store import replicas
+from retunable.release.store import replicas, run_events
 from retunable.release.store.release_store import ReleaseStore
 from retunable.release.writer import Publisher
 
@@ -37,6 +46,9 @@ STOP_SECONDS: Final = 5.0
 HANDLERS: Final[Handlers] = {
     Heartbeat: (replicas.take,),
     ObservedChange: (direct_writes.take,),
+    Exposure: (run_events.take_exposures,),
+    Outcome: (run_events.take_outcomes,),
+    Feedback: (run_events.take_feedback,),
 }
 """What is written of each kind of event, in this order and in one transaction."""
 
@@ -61,7 +73,7 @@ class Control:
 Companion = Callable[[Control], AbstractAsyncContextManager[None]]
 """Something that goes on while the process lives: entered once the sidecar is there."""
 
-COMPANIONS: Final[tuple[Companion, ...]] = ()
+COMPANIONS: Final[tuple[Companion, ...]] = (controlling_rollouts,)
 
 
 async def run_control(

@@ -63,7 +63,8 @@ class Wish:
     conversations. ``overrides`` are fields that the envelope itself overrides for a time: ``{field:
     {"value": …, "expires_at": …}}``. Field keys, and overrides of the envelope before, go with the
     activation unless ``keep_overrides``. Canary, rollout, flags and revoked checksums are carried on,
-    after a reset only the last; ``alter`` changes them.
+    after a reset only the last; ``alter`` changes them, and ``rollout`` is what ``rollouts.follow``
+    is told of it.
     """
 
     version: int | None = None
@@ -74,6 +75,7 @@ class Wish:
     keep_overrides: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     alter: Alteration | None = None
+    rollout: Mapping[str, Any] = field(default_factory=dict)
 
 
 def activate(
@@ -110,8 +112,6 @@ def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
             ready = _begin(work, plane, site, wish, standing)
-            if not isinstance(ready, _Ready):
-                return ready
             begun = ready.begun
             publication = publication_of(site, begun.deployment, ready.document, standing)
             landing = publish_inside(work, plane, publication)
@@ -121,6 +121,8 @@ def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
             settled = deployments.confirm(work, begun.deployment)
     except _NotLanded as instead:
         return _not_landed(instead.landing)
+    except _NotBegun as instead:
+        return instead.refusal
     except Refused as refused:
         return Unpublishable(str(refused))
     plane.store.reached(Point.SETTLED)
@@ -132,10 +134,10 @@ def _in_steps(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
             ready = _begin(work, plane, site, wish, standing)
+    except _NotBegun as instead:
+        return instead.refusal
     except Refused as refused:
         return Unpublishable(str(refused))
-    if not isinstance(ready, _Ready):
-        return ready
     plane.store.reached(Point.PENDING)
     deployment, document = ready.begun.deployment, ready.document
     finished = finish_as(plane, site, deployment, document=document, standing=standing)
@@ -152,18 +154,16 @@ class _Ready:
 
 def _begin(
     work: Transaction, plane: ControlPlane, site: Site, wish: Wish, standing: Standing
-) -> _Ready | Refusal | None:
+) -> _Ready:
     if deployments.pending(work, site.agent, environment=site.environment):
-        return None  # somebody began since we looked: theirs is ended first
+        raise _NotBegun(None)  # somebody began since we looked: theirs is ended first
     before = deployments.active(work, site.agent, environment=site.environment)
     version = wish.version or (before.version if before else None)
     if wish.action == "reset":
         version = None
     elif version is None:
-        return NotActive(site.environment)
+        raise _NotBegun(NotActive(site.environment))
     parts = _parts(work, wish, before, standing)
-    if not isinstance(parts, Parts):
-        return parts
     data = shown_data(site, standing, keep_overrides=wish.keep_overrides)
     begun = deployments.begin(
         work,
@@ -179,6 +179,7 @@ def _begin(
             parts=parts.to_json(),
             data={
                 **data,
+                **({"rollout": dict(wish.rollout)} if wish.rollout else {}),
                 "key": plane.key.id if plane.key else None,
                 "store": plane.publisher.describe(),
                 # So that `retune control` can end it, which is told of no agent.
@@ -187,15 +188,13 @@ def _begin(
         ),
     )
     if not isinstance(begun, Begun):
-        return begun
+        raise _NotBegun(begun)
     document = document_of(begun.deployment, configs_of(work, begun.deployment), plane.key)
     check_readable(site, json_text(document))
     return _Ready(begun, document)
 
 
-def _parts(
-    work: Transaction, wish: Wish, before: Deployment | None, standing: Standing
-) -> Parts | Refusal:
+def _parts(work: Transaction, wish: Wish, before: Deployment | None, standing: Standing) -> Parts:
     """Carry on what was published before, but for what is wished; an abort is kept to."""
     parts = Parts.of(before)
     if wish.action == "reset":
@@ -205,9 +204,13 @@ def _parts(
     parts = parts.overridden(wish.overrides, now=work.now)
     if is_aborted(standing, parts):
         parts = parts.without_canary(revoke=True)
-    if parts.canary is not None and parts.canary.version == wish.version:
-        parts = parts.without_canary()
-    return parts if wish.alter is None else wish.alter(work, parts)
+    if wish.alter is not None:
+        altered = wish.alter(work, parts)
+        if not isinstance(altered, Parts):
+            raise _NotBegun(altered)
+        parts = altered
+    became_stable = parts.canary is not None and parts.canary.version == wish.version
+    return parts.without_canary() if became_stable else parts
 
 
 def _ended(finished: Finished, begun: Begun, standing: Standing) -> Outcome | None:
@@ -240,6 +243,13 @@ def _activated(settled: Deployment, begun: Begun, standing: Standing) -> Activat
         if key in named and isinstance(item, Item)
     }
     return Activated(deployment=settled, before=begun.before, cleared=cleared)
+
+
+class _NotBegun(Exception):
+    """Rolls the release store's transaction back; None: somebody else was faster."""
+
+    def __init__(self, refusal: Refusal | None) -> None:
+        self.refusal = refusal
 
 
 class _NotLanded(Exception):

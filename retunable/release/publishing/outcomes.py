@@ -9,6 +9,7 @@ from retunable.config.items import Item
 from retunable.release.store.approvals import NoSuchVersion
 from retunable.release.store.deployments import Conflict, NotApproved
 from retunable.release.store.records import Deployment
+from retunable.release.store.rollouts import AlreadyLive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +77,6 @@ Refusal = (
     | NeverActive
     | NotActive
     | Overtaken
+    | AlreadyLive
 )
 Outcome = Activated | Refusal

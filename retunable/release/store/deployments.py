@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from retunable.config.diff import diff
 from retunable.errors import ReleaseStoreError
-from retunable.release.store import approvals, audit, policies, versions
+from retunable.release.store import approvals, audit, policies, rollouts, versions
 from retunable.release.store.approvals import NoSuchVersion
 from retunable.release.store.audit import Record, stamp_of
 from retunable.release.store.database import Transaction
@@ -165,6 +165,15 @@ def at_generation(work: Transaction, agent: str, environment: str, generation: i
     return _deployment(row)
 
 
+def missing_approvals(
+    work: Transaction, chosen: Version, *, environment: str
+) -> NotApproved | None:
+    """Tell what an environment's policy still asks of a version; None for nothing."""
+    needed = policies.policy(work, chosen.agent, environment=environment).require_approval
+    given = approvals.approvals(work, chosen, environment=environment)
+    return NotApproved(chosen, needed, given) if len(given) < needed else None
+
+
 def environments(work: Transaction, agent: str) -> tuple[str, ...]:
     """Return the environments in which anything of the agent was ever deployed."""
     return tuple(row.environment for row in work.rows("environments", agent=agent))
@@ -182,9 +191,7 @@ def _conflict(work: Transaction, intent: Intent) -> Conflict | None:
 
 def _not_approved(work: Transaction, intent: Intent, chosen: Version) -> NotApproved | None:
     environment = intent.environment
-    needed = policies.policy(work, intent.agent, environment=environment).require_approval
-    given = approvals.approvals(work, chosen, environment=environment)
-    if len(given) >= needed:
+    if (missing := missing_approvals(work, chosen, environment=environment)) is None:
         return None
     # An emergency does not wait: what ran here before may come back without being asked again.
     # Nor does what is changed beside an active version; a canary is asked for where it starts.
@@ -192,7 +199,7 @@ def _not_approved(work: Transaction, intent: Intent, chosen: Version) -> NotAppr
         past = deployments(work, intent.agent, environment=environment)
         if was_active(past, checksum=chosen.checksum):
             return None
-    return NotApproved(chosen, needed, given)
+    return missing
 
 
 def _write(
@@ -282,6 +289,8 @@ def _settle(
         deployment=now.stamp.sequence,
         outcome=state,
     )
+    if state == "confirmed":
+        rollouts.follow(work, now)
     work.reached(Point.SETTLING)
     return at_generation(work, of.agent, of.environment, of.generation)
 

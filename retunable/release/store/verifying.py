@@ -21,7 +21,16 @@ from retunable.release.store.queries import DatabaseKind
 from retunable.release.store.records import Entry
 
 ALL: Final = 2**53 - 1
-_TABLES: Final = ("versions", "deployments", "outcomes", "approvals", "policies", "observations")
+_TABLES: Final = (
+    "versions",
+    "deployments",
+    "outcomes",
+    "approvals",
+    "policies",
+    "observations",
+    "rollouts",
+    "rollout_steps",
+)
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)\s+BEFORE [A-Z ]+ ON (\w+)")
 
 
@@ -110,6 +119,10 @@ def _detail(entry: Entry) -> tuple[str, dict[str, Any]] | None:
         case "confirm" | "withdraw" if "deployment" in data:
             outcome = "confirmed" if entry.action == "confirm" else "withdrawn"
             return "outcomes", {"deployment": data["deployment"], "outcome": outcome}
+        case "rollout":
+            return "rollouts", {**owner, **what, "id": data["id"]}
+        case "decide":
+            return "rollout_steps", {name: data[name] for name in ("rollout", "state", "stage")}
         case "approve":
             return "approvals", {**owner, **what, "approver": entry.stamp.actor}
         case "policy":

@@ -286,7 +286,7 @@ async def test_probes_need_no_token(path: str) -> None:
 async def test_openapi_describes_every_error_as_a_problem() -> None:
     document = (await get(StandInAgent(), "/openapi.json")).json()
     runs = [(path, how) for path, how in document["paths"].items() if "runs" in path]
-    assert len(runs) == 5
+    assert len(runs) == 6
     for _, methods in runs:
         for told in methods.values():
             errors = {code: r for code, r in told["responses"].items() if code >= "400"}
