@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import machine, propagation, runs, start
+from bench import activations, machine, propagation, runs, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ MEASURES: Final[dict[str, Callable[..., Outcome]]] = {
     "start": start.measure,
     "propagation": propagation.measure,
     "runs": runs.measure,
+    "activations": activations.measure,
 }
 HEAD: Final = (
     "measure",
