@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import beside_daprd, embedded, machine, propagation, runs, start
+from bench import activations, beside_daprd, embedded, machine, propagation, runs, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ MEASURES: Final[dict[str, Callable[..., Outcome]]] = {
     "runs": runs.measure,
     "embedded": embedded.measure,
     "beside-daprd": beside_daprd.measure,
+    "activations": activations.measure,
 }
 HEAD: Final = (
     "measure",

@@ -361,10 +361,7 @@ ALTER TABLE release_rollout_steps ENABLE ALWAYS TRIGGER release_append_only,
 
 REVOKE ALL ON FUNCTION release_one_live_rollout(), release_rollout_goes_on() FROM PUBLIC;
 
--- Which migrations this is the sum of.
 -- The library asks the same before it writes; this holds for psql too. What stands is kept as it is.
-SELECT set_config('search_path', format('%I, pg_temp', current_schema()), true);
-
 -- Somebody says yes for themselves, to the bytes that were saved, and never to their own version.
 CREATE FUNCTION release_check_approval() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -445,6 +442,7 @@ ALTER TABLE release_deployments ENABLE ALWAYS TRIGGER release_check_approved;
 
 REVOKE ALL ON FUNCTION release_check_approval(), release_check_approved() FROM PUBLIC;
 
+-- Which migrations this is the sum of.
 CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)

@@ -374,7 +374,6 @@ BEGIN
     SELECT RAISE(ABORT, 'this rollout has ended');
 END;
 
--- Which migrations this is the sum of.
 -- The library asks the same before it writes; this holds for the sqlite3 shell too. Who somebody is
 -- only the file's permissions know here. What stands is kept as it is.
 
@@ -426,6 +425,7 @@ BEGIN
     SELECT RAISE(ABORT, 'this environment asks for more approvals of this version by others than its author: retune approve');
 END;
 
+-- Which migrations this is the sum of.
 CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)

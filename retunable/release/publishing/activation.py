@@ -63,8 +63,8 @@ class Wish:
     conversations. ``overrides`` are fields that the envelope itself overrides for a time: ``{field:
     {"value": …, "expires_at": …}}``. Field keys, and overrides of the envelope before, go with the
     activation unless ``keep_overrides``. Canary, rollout, flags and revoked checksums are carried on,
-    after a reset only the last; ``alter`` changes them, and
-    ``rollout`` is what ``rollouts.follow`` is told of it.
+    after a reset only the last; ``alter`` changes them, and ``rollout`` is what ``rollouts.follow``
+    is told of it.
     """
 
     version: int | None = None

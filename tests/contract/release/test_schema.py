@@ -31,10 +31,6 @@ TABLES = {
     "release_outcomes": "sequence deployment outcome",
     "release_approvals": "sequence agent environment version checksum approver",
     "release_policies": "sequence agent environment revision require_approval require_evaluation",
-    "release_replicas": "agent environment replica seen_at at_ms interval_ms revision generation "
-    "version status stream rejected override_keys address",
-    "release_observations": "sequence agent environment change not_before_ms not_after_ms",
-    "release_observation_reports": "event_id sequence replica",
     "release_rollouts": "sequence id agent environment version checksum",
     "release_rollout_steps": "sequence rollout state stage",
     "release_run_events": "arrived event_id arrived_at kind agent environment rollout run user_hmac "
@@ -110,7 +106,7 @@ def test_every_statement_can_be_prepared(store: ReleaseStore) -> None:
     """A statement that no test runs is still one that the database understands."""
     with store.snapshot() as work:
         for name, text in queries(work.kind).items():
-            if "INSERT INTO" in text or "DELETE FROM" in text:
+            if name.startswith(WRITING):
                 continue
             named = {key: value for key, value in VALUES.items() if f":{key}" in text}
             work.rows(name, **named)
@@ -139,7 +135,6 @@ VALUES = {
     "replica": "r",
     "version": 1,
     "generation": 1,
-    "at_ms": 1,
 }
 
 
