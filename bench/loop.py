@@ -1,7 +1,8 @@
 """The durable loop beside the bare SDK: `python bench/loop.py`, by hand on an idle machine.
 
 The floor is a workflow of the SDK's own with one activity per model or tool call and nothing
-stored. Both sides answer at once and run on one Redis, each behind a sidecar of its own.
+stored. Both sides answer at once and run on one Redis, each behind a sidecar of its own. For the
+long run alone, on a machine that is not idle, see ``long_runs``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ WRITTEN_LATE_SECONDS = 1.5
 
 def main() -> None:
     if "floor" in sys.argv or "ours" in sys.argv:
-        side = floor if "floor" in sys.argv else ours
+        side = _floor if "floor" in sys.argv else _ours
         print(json.dumps(asyncio.run(side())), flush=True)
         return
     from dev.dapr import Sidecar
@@ -120,80 +121,18 @@ async def _timed(run: Any, steps: int) -> float:
     return time.perf_counter() - began
 
 
-async def floor() -> dict[str, float]:
-    from dapr.ext.workflow import DaprWorkflowContext, WorkflowActivityContext, WorkflowRuntime
-    from dapr.ext.workflow.aio import DaprWorkflowClient
+async def _floor() -> dict[str, float]:
+    from bench.loop_subjects import floor
 
-    runtime = WorkflowRuntime()
-
-    @runtime.workflow(name="floor")
-    def body(ctx: DaprWorkflowContext, steps: int) -> Any:
-        for step in range(steps):
-            yield ctx.call_activity(model, input={"step": step})
-            if step + 1 < steps:
-                yield ctx.call_activity(tool, input={"step": step})
-        return "done"
-
-    @runtime.activity(name="model")
-    async def model(ctx: WorkflowActivityContext, data: dict) -> dict:
-        del ctx, data
-        return {"text": "answer"}
-
-    @runtime.activity(name="tool")
-    async def tool(ctx: WorkflowActivityContext, data: dict) -> dict:
-        del ctx, data
-        return {"text": "result"}
-
-    runtime.start()
-    client = DaprWorkflowClient()
-
-    async def run(steps: int, conversation: str | None = None) -> None:
-        del conversation  # a bare workflow knows none
-        instance = await client.schedule_new_workflow(body, input=steps)
-        await client.wait_for_workflow_completion(instance)
-
-    result = await _measured(run)
-    runtime.shutdown()
-    return result
+    async with floor() as run:
+        return await _measured(run)
 
 
-async def ours() -> dict[str, float]:
-    from retunable import DurableAgent, ModelReply, ModelRequest, OfflineProvider, ToolCall
+async def _ours() -> dict[str, float]:
+    from bench.loop_subjects import ours, run_of
 
-    class Steps(OfflineProvider):
-        """Asks for a tool until the message's number of steps is reached."""
-
-        async def complete(self, request: ModelRequest) -> ModelReply:
-            done = 0
-            for message in request.messages:
-                if message.role == "user":
-                    wanted, done = int(message.text), 0
-                done += message.role == "tool"
-            if done + 1 < wanted:
-                return ModelReply(text="", calls=(ToolCall(f"c{done}", "look", "{}"),))
-            return ModelReply(text="answer", input_tokens=5, output_tokens=5)
-
-    async def look() -> str:
-        """Look."""
-        return "result"
-
-    agent = DurableAgent(
-        "bench",
-        role="Bench",
-        model="m",
-        provider="steps",
-        providers={"steps": Steps()},
-        tools=[look],
-        max_iterations=1000,
-        persona_log_seconds=None,
-    )
-
-    async with agent:
-
-        async def run(steps: int, conversation: str | None = None) -> None:
-            await agent.run(str(steps), conversation_id=conversation)
-
-        result = await _measured(run)
+    async with ours() as agent:
+        result = await _measured(run_of(agent))
         long = await agent.run(str(GROWTH_STEPS))
         at = [_seconds(step.started_at) for step in long.steps]
         result["step 10, ms"] = 1000 * statistics.median(_costs(at, 5, 15))

@@ -57,16 +57,15 @@ class RunBook:
     async def at_step(self, run_id: str, step: int) -> RunMemory | None:
         """Return a run with all that stands up to this step, itself included; None if unknown.
 
-        What comes before is read only where this process did not see it. The step itself is
-        always asked for: another replica may have recorded it. The end is not: whoever records
-        that elsewhere ends the workflow too.
+        What comes before is read only where this process did not see it. The step itself is always
+        asked for, the first one of a run that was begun here too: another replica may have been
+        given it before, have recorded it and died. The end is not: whoever records that elsewhere
+        ends the workflow too.
         """
         memory = self._memories.get(run_id)
         if memory is None or not memory.knows_all_before(step):
             return await self.load(run_id)
-        if memory.untouched:
-            memory.untouched = False
-            return memory
+        memory.untouched = False
         await self._read_step(memory, step)
         return memory
 

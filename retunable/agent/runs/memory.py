@@ -17,10 +17,10 @@ REMEMBERED_RUNS: Final = 1000
 class RunMemory:
     """One run as far as this process has seen it.
 
-    ``untouched`` is True from when this process began the run to its first step: nobody can
-    have recorded anything. ``history`` is what the model is told of earlier runs. The first
-    ``whole`` steps were seen to be here with their tool results, so that step 200 asks as little as
-    step 10.
+    ``untouched`` is True from when this process began the run under an id of its own to its first
+    step here: its workflow need not be looked for before it is started. ``history`` is what the
+    model is told of earlier runs. The first ``whole`` steps were seen to be here with their tool
+    results, so that step 200 asks as little as step 10.
     """
 
     begun: Begun

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from retunable.agent.runs.index import LISTED, RUNS_PER_PAGE, Head, RunIndex
 from retunable.agent.state.keys import StateKeys
 from retunable.testing.fake_state import FakeState
@@ -72,12 +74,15 @@ async def test_a_run_that_is_met_again_keeps_its_place() -> None:
         assert (await index.latest(LISTED))[-1] == "r0"
 
 
-async def test_two_replicas_lose_nothing_of_each_other() -> None:
+@pytest.mark.parametrize("before", [(), ("old",)], ids=["a new list", "a list that stands"])
+async def test_two_replicas_lose_nothing_of_each_other(before: tuple[str, ...]) -> None:
+    """Fails where a new list is written over another, and where one that stands is without its etag."""
     state = FakeState()
+    await listed(state, *before)
     runs = [[f"{name}{number}" for number in range(70)] for name in "ab"]
     await asyncio.gather(*(listed(state, *of) for of in runs))
     async with an_index(state) as index:
-        assert set(await index.latest(LISTED)) == {run for of in runs for run in of}
+        assert set(await index.latest(LISTED)) == {*before, *(run for of in runs for run in of)}
 
 
 def test_a_list_from_before_pages_is_read() -> None:

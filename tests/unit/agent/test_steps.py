@@ -214,15 +214,30 @@ async def test_the_workflow_carries_nothing_that_was_said() -> None:
     assert not {"SECRET", "21"} & set(repr(result).replace("'", " ").split())
 
 
-async def test_a_turn_of_this_process_without_tools_reads_nothing() -> None:
+async def test_a_turn_of_this_process_without_tools_reads_its_own_step_and_nothing_else() -> None:
     replica = Replica(ANSWER)
+    data = await _begun_here(replica)
+    assert (await replica.steps.model_step(data))["next"] == "end"
+    assert replica.state.calls == {"insert": 3, "get_many": 1, "put": 1}
+
+
+async def test_a_first_step_that_another_replica_recorded_is_not_paid_where_the_run_began() -> None:
+    """Fails where a process believes that nobody has had the first step of a run that it began."""
+    here = Replica(ModelReply(text="mine"))
+    data = await _begun_here(here)
+    there = Replica(ModelReply(text="theirs"), state=here.state)
+    await there.steps.model_step(data)
+    await here.steps.model_step(data)
+    assert here.provider.requests == []
+
+
+async def _begun_here(replica: Replica) -> dict[str, Any]:
+    """Begin a run under an id that was made up here; return its first activity's input."""
     request = RunRequest(
         agent="helper", environment="default", run_id="r", message="?", own_id=True
     )
     await replica.book.begin(request, begun_at="now", replica="here:1")
-    data = first_input(agent="helper", environment="default", run_id="r")
-    assert (await replica.steps.model_step(data))["next"] == "end"
-    assert replica.state.calls == {"insert": 3, "put": 1}
+    return first_input(agent="helper", environment="default", run_id="r")
 
 
 async def test_each_step_names_the_configuration_that_it_ran_on() -> None:
