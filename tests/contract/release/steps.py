@@ -91,7 +91,6 @@ def fill(home: Home) -> None:
         deploy(store, 1)
     with home.open() as store, store.transaction() as work:
         policies.set_policy(work, "support", environment="production", reason="")
-        observations.record(work, OBSERVED)
         draft = rollouts.Draft(
             id="r1",
             agent="support",
@@ -102,4 +101,5 @@ def fill(home: Home) -> None:
         )
         begun = rollouts.begin(work, draft)
         assert isinstance(begun, rollouts.Rollout)
-        rollouts.take_step(work, begun, state="paused", reason="")
+        rollouts.take_step(work, begun, state="aborted", reason="")
+        observations.record(work, OBSERVED)

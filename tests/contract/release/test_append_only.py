@@ -71,7 +71,7 @@ def test_sqlite_replaces_nothing(sqlite_home: SqliteHome, table: str, verb: str,
     columns = [row[1] for row in sqlite_home.raw(f"PRAGMA table_info(release_{table})")]
     select = copy.format(table=table, rest=", ".join(columns[1:]))
 
-    with pytest.raises(sqlite_home.refusals, match=r"append-only|newest|goes on already"):
+    with pytest.raises(sqlite_home.refusals, match=r"append-only|newest|has ended"):
         sqlite_home.raw(f"{verb} INTO release_{table} {select}")
     assert rows(sqlite_home) == before
 

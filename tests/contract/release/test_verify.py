@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def filled(home: Home) -> Home:
-    """Entries: 1 save, 2 approve, 3 activate, 4 confirm, 5 policy, 6 observe."""
+    """Entries: 1 save, 2 approve, 3 activate, 4 confirm, 5 policy, 6 and 7 rollout, 8 observed."""
     fill(home)
     return home
 
@@ -37,7 +37,7 @@ def test_what_nobody_touched_is_intact(filled: Home) -> None:
 
     assert verification.problems == ()
     assert [(verification.head.hash,)] == filled.raw(
-        "SELECT hash FROM release_audit WHERE sequence = 6"
+        "SELECT hash FROM release_audit ORDER BY sequence DESC LIMIT 1"
     )
 
 
@@ -107,7 +107,7 @@ DETAILS = {
     ),
     "what was observed": (
         "UPDATE release_observations SET not_after_ms = 9",
-        "release_observations, row 6: not_after_ms is not what the audit recorded",
+        "release_observations, row 8: not_after_ms is not what the audit recorded",
     ),
     "a row that is gone": (
         "DELETE FROM release_approvals",
