@@ -22,12 +22,12 @@ def is_one_database(plane: ControlPlane) -> bool:
 
     Proved by what the server says of itself and not by comparing URLs.
     """
-    identity = plane.store.identity()
-    if identity is None or plane.publisher.kind != "postgresql":
+    if plane.store.kind != "postgresql" or plane.publisher.kind != "postgresql":
         return False
     writer = _writer(plane)
     with plane.store.snapshot() as work:
-        return bool(writer.identity() == identity and writer.is_table_of(work.driver_connection))
+        same = writer.identity() == work.identity()
+        return same and writer.is_table_of(work.driver_connection)
 
 
 def publish_inside(work: Transaction, plane: ControlPlane, publication: Publication) -> Landing:

@@ -62,6 +62,8 @@ class Transaction:
     now: datetime
     claimed: str | None
     reached: Reached
+    immutable: dict[tuple[str, str, int], Any] = field(default_factory=dict)
+    """Rows that never change, by kind, agent and number, once they were read here."""
 
     def rows(self, query: str, **values: Any) -> Sequence[sqlalchemy.Row[Any]]:
         """Run a named statement and return all its rows."""
@@ -79,6 +81,15 @@ class Transaction:
         """Run a named statement and give its rows one by one, a thousand in memory."""
         with _execute(self.connection, self.kind, query, values, yield_per=1000) as result:
             yield from result
+
+    def identity(self) -> DatabaseIdentity | None:
+        """Return which PostgreSQL database this is; None for SQLite."""
+        if self.kind == "sqlite":
+            return None
+        row = _execute(self.connection, self.kind, "identity", {}).one()
+        return DatabaseIdentity(
+            int(row.system_identifier), int(row.database_oid), moment(row.started_at)
+        )
 
     @property
     def driver_connection(self) -> Any:
@@ -132,13 +143,8 @@ class Database:
 
     def identity(self) -> DatabaseIdentity | None:
         """Return which database this is, to prove that another connection has the same one."""
-        if self.kind == "sqlite":
-            return None
-        with self._begun({}) as connection:
-            row = _execute(connection, self.kind, "identity", {}).one()
-        return DatabaseIdentity(
-            int(row.system_identifier), int(row.database_oid), moment(row.started_at)
-        )
+        with self.snapshot() as work:
+            return work.identity()
 
     @contextmanager
     def _begun(self, options: dict[str, Any]) -> Iterator[sqlalchemy.Connection]:

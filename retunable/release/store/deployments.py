@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -292,7 +292,7 @@ def _settle(
     if state == "confirmed":
         rollouts.follow(work, now)
     work.reached(Point.SETTLING)
-    return at_generation(work, of.agent, of.environment, of.generation)
+    return replace(now, state=state, settled_at=entry.stamp.at)
 
 
 def _deployment(row: Any) -> Deployment:

@@ -93,8 +93,14 @@ def versions(
 
 def version(work: Transaction, agent: str, number: int) -> Version | None:
     """Return one version; None where the agent has none of this number."""
-    row = work.first("version", agent=agent, number=number)
-    return None if row is None else _version(row)
+    key = ("version", agent, number)
+    if key not in work.immutable:
+        row = work.first("version", agent=agent, number=number)
+        if row is None:
+            return None
+        work.immutable[key] = _version(row)
+    found: Version = work.immutable[key]
+    return found
 
 
 def latest(work: Transaction, agent: str) -> Version | None:
@@ -109,8 +115,11 @@ def config(work: Transaction, of: Version) -> dict[str, Any]:
     Raises:
         ReleaseDamaged: the stored bytes are not those of the version's checksum.
     """
-    row = work.first("config", agent=of.agent, number=of.number)
-    data = VersionData(of.schema, of.checksum, bytes(row.config) if row else b"")
+    key = ("config", of.agent, of.number)
+    if key not in work.immutable:
+        row = work.first("config", agent=of.agent, number=of.number)
+        work.immutable[key] = bytes(row.config) if row else b""
+    data = VersionData(of.schema, of.checksum, work.immutable[key])
     return stored_config(data, place=f"version {of.number} of {of.agent}")
 
 
