@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 # Where the stage that runs now leaves its result; unset when pytest is called by hand.
 LEDGER_VARIABLE = "RETUNABLE_TEST_LEDGER"
@@ -21,6 +22,10 @@ class StageResult:
     failed: int = 0
     skipped: int = 0
     backends: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    """Which tests failed, as pytest takes their names."""
+    unsteady: tuple[str, ...] = ()
+    """Which of them passed when they ran again, alone."""
 
     def __add__(self, other: StageResult) -> StageResult:
         ran = {*self.backends, *other.backends}
@@ -29,6 +34,19 @@ class StageResult:
             failed=self.failed + other.failed,
             skipped=self.skipped + other.skipped,
             backends=tuple(backend for backend in BACKENDS if backend in ran),
+            failures=self.failures + other.failures,
+            unsteady=self.unsteady + other.unsteady,
+        )
+
+    def after(self, again: StageResult) -> StageResult:
+        """Return this result after its failed tests ran again, and ``again`` came of it."""
+        passed = tuple(test for test in self.failures if test not in again.failures)
+        return replace(
+            self,
+            passed=self.passed + len(passed),
+            failed=again.failed,
+            failures=again.failures,
+            unsteady=self.unsteady + passed,
         )
 
     @property
@@ -48,5 +66,6 @@ def read(file: Path) -> StageResult:
     if not file.exists():
         return StageResult()
     facts = json.loads(file.read_text())
-    known = {f.name: facts[f.name] for f in fields(StageResult)}
-    return StageResult(**{**known, "backends": tuple(known["backends"])})
+    known: dict[str, Any] = {f.name: facts[f.name] for f in fields(StageResult)}
+    lists = {name: tuple(fact) for name, fact in known.items() if isinstance(fact, list)}
+    return StageResult(**(known | lists))

@@ -134,6 +134,7 @@ class _Record:
         self._outcomes: Counter[str] = Counter()
         self._backends: set[str] = set()
         self._missing: Counter[str] = Counter()
+        self._failures: dict[str, None] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped:
@@ -141,6 +142,7 @@ class _Record:
             self._note_missing(report)
         elif report.failed:
             self._outcomes["failed"] += 1
+            self._failures[report.nodeid] = None
         elif report.when == "call":
             self._outcomes["passed"] += 1
         if report.when == "call" and not report.skipped:
@@ -159,6 +161,7 @@ class _Record:
                 failed=self._outcomes["failed"],
                 skipped=self._outcomes["skipped"],
                 backends=tuple(backend for backend in BACKENDS if backend in self._backends),
+                failures=tuple(self._failures),
             )
         )
 

@@ -29,7 +29,7 @@ from retunable.config.shape import (
     some_buckets,
     wrong,
 )
-from retunable.config.split import BUCKETS
+from retunable.config.split import BUCKETS, split_prefix
 
 _OPTIONAL: Final = (
     "enabled",
@@ -77,19 +77,18 @@ class Change:
         parts = [name for name in ("tools", "guardrails") if getattr(self, name)]
         return frozenset((*self.values, *parts))
 
-    def apply(self, values: dict[str, Any]) -> None:
-        """Change a config's values by field name; whether it is allowed is not looked at."""
-        values.update(self.values)
-        if self.tools:
-            kept = [name for name in values["tools"] or () if self.tools.get(name, True)]
-            added = [name for name, on in self.tools.items() if on and name not in kept]
-            values["tools"] = (*kept, *added)
-        if self.guardrails:
-            merged = values["guardrails"] | dict(self.guardrails)
-            values["guardrails"] = {k: v for k, v in merged.items() if v is not None}
+    def applied(self, name: str, value: Any) -> Any:
+        """Return what one of its fields becomes; whether that is allowed is not looked at."""
+        if name == "tools":
+            kept = [tool for tool in value or () if self.tools.get(tool, True)]
+            return (*kept, *(tool for tool, on in self.tools.items() if on and tool not in kept))
+        if name == "guardrails":
+            merged = value | dict(self.guardrails)
+            return {check: settings for check, settings in merged.items() if settings is not None}
+        return self.values[name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Flag:
     """One flag: on for the users listed, and for ``buckets`` of those who meet all rules.
 
@@ -104,6 +103,16 @@ class Flag:
     salt: str = ""
     expires_at: float = math.inf
     change: Change = field(default_factory=Change)
+
+    @cached_property
+    def list_prefix(self) -> bytes:
+        """What is hashed before a user's keyed hash: how users stand in its list."""
+        return self.name.encode() + b"\0"
+
+    @cached_property
+    def split_prefix(self) -> bytes:
+        """What is hashed before an id: which bucket the id falls into."""
+        return split_prefix(self.salt)
 
 
 def parse_flags(
@@ -126,10 +135,12 @@ def parse_flags(
 
 def with_flags(config: AgentConfig, flags: tuple[Flag, ...]) -> AgentConfig:
     """Return a config with the changes of flags, in their order; constraints are not looked at."""
-    values = dict(config)
     for flag in flags:
-        flag.change.apply(values)
-    return config.with_values(values)
+        change = flag.change
+        config = config.with_values(
+            {name: change.applied(name, getattr(config, name)) for name in change.fields}
+        )
+    return config
 
 
 def _flag(number: int, value: object) -> Flag:

@@ -2,53 +2,103 @@
 
 Each flag is valid alone above each variant. Together, or below a field key, they may break a
 rule across fields: then those that touch its fields are left out, for the field keys stand above.
+
+Callers have many combinations of flags, but few flags touch the same field: what a field becomes
+is worked out, and written in canonical form, once for those that touch it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from retunable.config.agent_config import AgentConfig
+from retunable.config.checksum import canonical_members, checksum_of_members
 from retunable.config.constraints import Constraints
-from retunable.config.flags import Flag, with_flags
+from retunable.config.flags import Flag
+from retunable.config.memo import Memo
+
+MOST_MEMBERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Layered:
-    """A valid config and the flags that are in it."""
+    """A valid config, its effective checksum, and the flags that are in it."""
 
     config: AgentConfig
+    checksum: str
     flags: tuple[Flag, ...]
 
 
-def layer(
-    base: AgentConfig,
-    *,
-    flags: tuple[Flag, ...],
-    overrides: Mapping[str, Any],
-    constraints: Constraints,
-) -> Layered:
-    """Put flags, in their order, and then field keys above a variant's config.
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """What one field becomes: its value and, by field name, its canonical form."""
 
-    The base with its overrides is valid already, so that leaving out flags always ends there.
+    value: Any
+    canonical: Mapping[str, bytes]
+
+
+class Layers:
+    """One variant below its field keys, for any combination of flags between the two.
+
+    The variant with its field keys is valid already, so that leaving out flags always ends there.
     """
-    while flags:
-        config = with_flags(base, flags).with_values(overrides)
-        broken = _broken_fields(config, flags, constraints)
-        if not broken:
-            return Layered(config, flags)
-        flags = tuple(flag for flag in flags if not flag.change.fields & broken)
-    return Layered(base.with_values(overrides), ())
 
+    def __init__(
+        self, base: AgentConfig, *, overrides: Mapping[str, Any], constraints: Constraints
+    ) -> None:
+        self._base = base
+        self._overrides = overrides
+        self._constraints = constraints
+        self._bare = base.with_values(overrides)
+        self._bare_members = canonical_members(self._bare.to_json())
+        self._members = Memo(MOST_MEMBERS)
 
-def _broken_fields(
-    config: AgentConfig, flags: tuple[Flag, ...], constraints: Constraints
-) -> frozenset[str]:
-    """Return those fields of every violation that a flag touches."""
-    violations = constraints.check(config)
-    if not violations:
-        return frozenset()
-    touched = frozenset[str]().union(*(flag.change.fields for flag in flags))
-    return touched & frozenset[str]().union(*(found.fields for found in violations))
+    def with_flags(self, flags: tuple[Flag, ...]) -> Layered:
+        """Put flags, in their order, between the variant and its field keys."""
+        while flags:
+            members = {name: self._member(name, by) for name, by in self._touched(flags).items()}
+            config = self._bare.with_values({name: one.value for name, one in members.items()})
+            broken = self._broken_fields(config, flags)
+            if not broken:
+                return Layered(config, self._checksum(members), flags)
+            flags = tuple(flag for flag in flags if not flag.change.fields & broken)
+        return Layered(self._bare, self._checksum({}), ())
+
+    def _touched(self, flags: tuple[Flag, ...]) -> dict[str, tuple[Flag, ...]]:
+        """Return which flags touch each field that no field key covers."""
+        touched: dict[str, tuple[Flag, ...]] = {}
+        for flag in flags:
+            for name in flag.change.fields:
+                if name not in self._overrides:
+                    touched[name] = (*touched.get(name, ()), flag)
+        return touched
+
+    def _member(self, name: str, flags: tuple[Flag, ...]) -> _Member:
+        key = (name, *(flag.name for flag in flags))
+        known: _Member | None = self._members.get(key)
+        if known is None:
+            value = getattr(self._base, name)
+            for flag in flags:
+                value = flag.change.applied(name, value)
+            changed = self._base.with_values({name: value})
+            known = _Member(
+                value, canonical_members(changed.model_dump(mode="json", include={name}))
+            )
+            self._members.put(key, known)
+        return known
+
+    def _checksum(self, members: Mapping[str, _Member]) -> str:
+        written = dict(self._bare_members)
+        for member in members.values():
+            written.update(member.canonical)
+        return checksum_of_members(written)
+
+    def _broken_fields(self, config: AgentConfig, flags: tuple[Flag, ...]) -> frozenset[str]:
+        """Return those fields of every violation that a flag touches."""
+        violations = self._constraints.check(config)
+        if not violations:
+            return frozenset()
+        touched = frozenset[str]().union(*(flag.change.fields for flag in flags))
+        return touched & frozenset[str]().union(*(found.fields for found in violations))

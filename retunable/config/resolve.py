@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from retunable.config.agent_config import AgentConfig
-from retunable.config.checksum import canonical_members, checksum, checksum_of_members
 from retunable.config.flags import Flag
-from retunable.config.layering import layer
+from retunable.config.layering import Layers
 from retunable.config.snapshot import Snapshot
 from retunable.config.split import Unit, UnitKind, bucket_of, unit_of
 from retunable.config.stages import Place
@@ -174,11 +173,8 @@ def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) 
     config, told = snapshot.config, snapshot.checksum
     joined: tuple[Flag, ...] = ()
     if version is not None and (variant == "canary" or flags):
-        layered = layer(
-            version.config, flags=flags, overrides=overrides, constraints=snapshot.constraints
-        )
-        config, joined = layered.config, layered.flags
-        told = _checksum(snapshot, variant, config, joined) if flags else checksum(config.to_json())
+        layered = _layers(snapshot, variant, version.config, overrides).with_flags(flags)
+        config, told, joined = layered.config, layered.checksum, layered.flags
     return Effective(
         config=config,
         checksum=told,
@@ -192,15 +188,12 @@ def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) 
     )
 
 
-def _checksum(
-    snapshot: Snapshot, variant: VariantName, config: AgentConfig, flags: tuple[Flag, ...]
-) -> str:
-    """Return the effective checksum; what no flag touches is written out once a variant."""
-    plain: dict[str, bytes] | None = snapshot.memo.get(variant)
-    if plain is None:
-        bare = _effective(snapshot, variant, ()).config
-        plain = canonical_members(bare.to_json())
-        snapshot.memo.put(variant, plain)
-    touched = frozenset[str]().union(*(flag.change.fields for flag in flags))
-    changed = config.model_dump(mode="json", include=set(touched))
-    return checksum_of_members(plain | canonical_members(changed))
+def _layers(
+    snapshot: Snapshot, variant: VariantName, base: AgentConfig, overrides: Mapping[str, Any]
+) -> Layers:
+    """Return a variant below its field keys; made once a snapshot."""
+    known: Layers | None = snapshot.memo.get(variant)
+    if known is None:
+        known = Layers(base, overrides=overrides, constraints=snapshot.constraints)
+        snapshot.memo.put(variant, known)
+    return known

@@ -53,7 +53,17 @@ def bucket_of(salt: str, unit_id: str) -> int:
     The first 8 bytes of SHA-256 over salt, one zero byte and id, as a big-endian number n, give
     n × 10,000 / 2^64 without its fraction. A salt never holds a zero byte.
     """
-    digest = hashlib.sha256(b"%b\0%b" % (salt.encode(), unit_id.encode())).digest()
+    return bucket_after(split_prefix(salt), unit_id.encode())
+
+
+def split_prefix(salt: str) -> bytes:
+    """Return what is hashed before an id."""
+    return salt.encode() + b"\0"
+
+
+def bucket_after(prefix: bytes, unit_id: bytes) -> int:
+    """Return ``bucket_of`` from a salt's ``split_prefix`` and an id in UTF-8."""
+    digest = hashlib.sha256(prefix + unit_id).digest()
     return int.from_bytes(digest[:8], "big") * BUCKETS >> 64
 
 

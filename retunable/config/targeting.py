@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from retunable.config.flags import AttributeRule, Flag
-from retunable.config.split import BUCKETS, Unit, bucket_of
+from retunable.config.split import BUCKETS, Unit, bucket_after
 
 
 class FlagReason(StrEnum):
@@ -70,7 +70,7 @@ class ListKey:
 
     def listed_as(self, flag: str, user_id: str) -> str:
         """Return how a user stands in a flag's list, in hexadecimal."""
-        return _listed_as(flag, self.hash_of(user_id)).hex()
+        return _listed_as(flag.encode() + b"\0", self.hash_of(user_id)).hex()
 
     def hash_of(self, user_id: str) -> bytes:
         """Return HMAC-SHA256 of a user's id; it stands in no list as it is."""
@@ -88,6 +88,11 @@ class Caller:
         self.list_key = list_key
 
     @cached_property
+    def id_bytes(self) -> bytes:
+        """The id that is split, in UTF-8; empty where there is none."""
+        return self.unit.id.encode() if self.unit else b""
+
+    @cached_property
     def user_hash(self) -> bytes | None:
         """The user's keyed hash, reckoned once for all flags; None without a user or a key."""
         if self.list_key is None or self.unit is None or self.unit.kind != "user":
@@ -95,9 +100,9 @@ class Caller:
         return self.list_key.hash_of(self.unit.id)
 
 
-def _listed_as(flag: str, user_hash: bytes) -> bytes:
-    """Return 128 bits of SHA-256 over a flag's name and a user's keyed hash."""
-    return hashlib.sha256(b"%b\0%b" % (flag.encode(), user_hash)).digest()[:16]
+def _listed_as(prefix: bytes, user_hash: bytes) -> bytes:
+    """Return 128 bits of SHA-256 over a flag's name, a zero byte and a user's keyed hash."""
+    return hashlib.sha256(prefix + user_hash).digest()[:16]
 
 
 def evaluate(flag: Flag, caller: Caller, *, now: float) -> FlagReason:
@@ -122,7 +127,7 @@ def _listed(flag: Flag, caller: Caller) -> FlagReason | None:
         return FlagReason.OTHER_KEY
     if caller.user_hash is None:
         return FlagReason.NOT_LISTED
-    told = _listed_as(flag.name, caller.user_hash)
+    told = _listed_as(flag.list_prefix, caller.user_hash)
     return FlagReason.LISTED if told in flag.users.hashes else FlagReason.NOT_LISTED
 
 
@@ -140,7 +145,7 @@ def _by_rules(flag: Flag, caller: Caller) -> FlagReason:
         return FlagReason.OUTSIDE_PERCENT
     if caller.unit is None:
         return FlagReason.NOBODY
-    inside = bucket_of(flag.salt, caller.unit.id) < flag.buckets
+    inside = bucket_after(flag.split_prefix, caller.id_bytes) < flag.buckets
     return FlagReason.IN_PERCENT if inside else FlagReason.OUTSIDE_PERCENT
 
 

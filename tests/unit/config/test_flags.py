@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from retunable.config.agent_config import AgentConfig
-from retunable.config.flags import Flag, parse_flags
+from retunable.config.flags import Flag, parse_flags, with_flags
 from retunable.config.rejection import Refused
 from retunable.config.split import BUCKETS, bucket_of, unit_of
 from retunable.config.targeting import Caller, FlagDecision, FlagReason, ListKey, evaluate
@@ -42,9 +42,7 @@ def reason(
 
 
 def changed(**parts: Any) -> AgentConfig:
-    values = dict(BASE)
-    flag(**parts).change.apply(values)
-    return BASE.with_values(values)
+    return with_flags(BASE, (flag(**parts),))
 
 
 def test_a_listed_user_has_the_flag_and_another_has_not() -> None:
@@ -122,10 +120,9 @@ def test_a_flag_puts_tools_on_and_off_and_keeps_the_rest() -> None:
 
 def test_a_flag_puts_guardrails_on_and_off() -> None:
     base = BASE.with_values({"guardrails": {"length": {"most": 5}}})
-    values = dict(base)
-    flag(guardrails={"length": None, "terms": {"blocked": ["x"]}}).change.apply(values)
+    read = flag(guardrails={"length": None, "terms": {"blocked": ["x"]}})
 
-    assert values["guardrails"] == {"terms": {"blocked": ["x"]}}
+    assert with_flags(base, (read,)).guardrails == {"terms": {"blocked": ["x"]}}
 
 
 def test_a_flag_sets_fields() -> None:

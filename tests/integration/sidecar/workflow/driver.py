@@ -11,6 +11,7 @@ from dapr.ext.workflow import DaprWorkflowClient, WorkflowRuntime
 from dapr.ext.workflow.logger import LoggerOptions
 
 from dev import processes
+from retunable.agent.loop.workflow import Runtime
 
 SECONDS = 60
 
@@ -18,16 +19,12 @@ SECONDS = 60
 @contextmanager
 def worker(runtime: Any) -> Iterator[None]:
     """Work for a sidecar inside the block."""
-    runtime.start()
+    ending_whole = Runtime(runtime)
+    ending_whole.start()
     try:
         yield
     finally:
-        runtime.shutdown()
-        # SDK 1.19 never closes the loop of its worker thread.
-        inner: Any = getattr(runtime, "_WorkflowRuntime__worker")  # noqa: B009 - its name is mangled
-        loop = inner._async_worker_manager._queue_event_loop
-        if loop is not None and not loop.is_running():
-            loop.close()
+        ending_whole.shutdown()
 
 
 def new_runtime(port: int, **options: Any) -> WorkflowRuntime:
