@@ -157,7 +157,7 @@ class StartedAgent:
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
         await self._configuration.start()
-        # Imported here: the worker's thread has imported the SDK while the store was read.
+        # Imported here: a thread of the worker's has imported the SDK while the store was read.
         from retunable.agent.runs.parts import run_parts
 
         self._run_parts = run_parts(
