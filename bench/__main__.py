@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import machine, propagation, runs, start
+from bench import activations, beside_daprd, embedded, machine, propagation, runs, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,9 @@ MEASURES: Final[dict[str, Callable[..., Outcome]]] = {
     "start": start.measure,
     "propagation": propagation.measure,
     "runs": runs.measure,
+    "embedded": embedded.measure,
+    "beside-daprd": beside_daprd.measure,
+    "activations": activations.measure,
 }
 HEAD: Final = (
     "measure",

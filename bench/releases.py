@@ -1,7 +1,7 @@
 """`python -m bench.releases`: a release store with 10,000 versions of one agent, on both databases.
 
 Prints the median and the slowest of what a person waits for, beside the bytes that a version takes.
-Goal: listing, diff and `at` within 100 ms after start-up.
+Goal: a page of the listing, diff and `at` within 100 ms after start-up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev.postgres import PostgresServer
+from retunable.cli.version_list import active_marks
 from retunable.config.agent_config import AgentConfig
 from retunable.config.diff import detail, diff
 from retunable.release.store import deployments, versions
@@ -76,10 +77,8 @@ def _measure(store: ReleaseStore, *, count: int, size: Callable[[], int]) -> Non
     print(f"  {per_version:,.0f} bytes per version on disk, with a tenth of a deployment")
     half = newest.stamp.at - timedelta(seconds=seconds / 2)
     _time("versions, all", lambda: _read(store, lambda work: versions.versions(work, AGENT)))
-    _time(
-        "versions, a page of 50",
-        lambda: _read(store, lambda work: versions.versions(work, AGENT, at_most=50)),
-    )
+    for name, below in (("newest", versions.ALL), ("middle", count // 2), ("oldest", 51)):
+        _time(f"versions, {name} page", partial(_read, store, partial(_page, below=below)))
     _time("diff 1 and the latest", lambda: _read(store, lambda work: _diff(work, 1, count)))
     _time(
         "at, half the time ago",
@@ -113,6 +112,11 @@ def _deploy(work: Transaction, number: int) -> None:
     if not isinstance(begun, Begun):
         raise SystemExit(f"refused: {begun}")
     deployments.confirm(work, begun.deployment)
+
+
+def _page(work: Transaction, *, below: int) -> object:
+    """What `retune versions` reads: 50 versions, and where each is active."""
+    return versions.versions(work, AGENT, before=below, at_most=50), active_marks(work, AGENT)
 
 
 def _diff(work: Transaction, one: int, other: int) -> object:

@@ -99,11 +99,11 @@ class Subject:
         )
         self._orders, self._facts = _present(self._popen.stdin), _present(self._popen.stdout)
 
-    def order(self, text: str) -> dict[str, Any]:
+    def order(self, text: str, *, within_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Give an order and return what it tells."""
         self._orders.write(text + "\n")
         self._orders.flush()
-        return self.told()
+        return self.told(within_seconds=within_seconds)
 
     def told(self, *, within_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Return the next facts that it tells. Raises RuntimeError where it ended or is late."""

@@ -51,6 +51,7 @@ class Comparison:
     floor: Series
     ours: Series
     most_times_floor: float | None = None
+    most_p50: float | None = None
     most_p99: float | None = None
 
     @property
@@ -60,11 +61,15 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        if self.most_times_floor is None and self.most_p99 is None:
+        limits = (
+            (self.ratio, self.most_times_floor),
+            (self.ours.p50, self.most_p50),
+            (self.ours.p99, self.most_p99),
+        )
+        set_ones = [(value, most) for value, most in limits if most is not None]
+        if not set_ones:
             return "reported"
-        slow = self.most_times_floor is not None and self.ratio > self.most_times_floor
-        late = self.most_p99 is not None and self.ours.p99 > self.most_p99
-        return "MISSED" if slow or late else "met"
+        return "met" if all(value <= most for value, most in set_ones) else "MISSED"
 
     @property
     def goal(self) -> str:
@@ -72,6 +77,8 @@ class Comparison:
         parts = []
         if self.most_times_floor is not None:
             parts.append(f"p50 ≤ {self.most_times_floor:g} ×")
+        if self.most_p50 is not None:
+            parts.append(f"p50 ≤ {self.most_p50:g} {self.unit}")
         if self.most_p99 is not None:
             parts.append(f"p99 ≤ {self.most_p99:g} {self.unit}")
         return ", ".join(parts)

@@ -1,7 +1,8 @@
 """The embedded sidecar's workflows beside daprd's: `python bench/workflows.py`, on an idle machine.
 
 Both keep their state in SQLite. One program on the bare SDK runs the same workflows on each, turn
-by turn, so that what else the machine does meets both. `--quick` for few rounds.
+by turn, so that what else the machine does meets both; and on a sidecar that answers from memory,
+which shows what the SDK itself can do at most. `--quick` for few rounds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+CHECKOUT = Path(__file__).parents[1]
+sys.path.insert(0, str(CHECKOUT))
 
 QUICK = "--quick" in sys.argv
 ROUNDS = 1 if QUICK else 3
@@ -36,12 +38,17 @@ def main() -> None:
     if "subject" in sys.argv:
         print(json.dumps(asyncio.run(_subject())), flush=True)
         return
-    rounds: dict[str, list[dict[str, float]]] = {"daprd": [], "embedded": []}
+    rounds: dict[str, list[dict[str, float]]] = {"daprd": [], "embedded": [], "memory": []}
     with tempfile.TemporaryDirectory() as folder:
-        with _daprd(Path(folder)) as daprd, _embedded(Path(folder) / "one") as (embedded, pid):
+        with (
+            _daprd(Path(folder)) as daprd,
+            _embedded(Path(folder) / "one") as (embedded, pid),
+            _child([sys.executable, "-m", "bench.subjects.canned"]) as (memory, _),
+        ):
+            sides = {"daprd": daprd, "embedded": embedded, "memory": memory}
             for _ in range(ROUNDS):
-                rounds["daprd"].append(_measure("daprd", daprd))
-                rounds["embedded"].append(_measure("embedded", embedded))
+                for name, environment in sides.items():
+                    rounds[name].append(_measure(name, environment))
             print(f"embedded: resident {_resident_megabytes(pid):.1f} MB")
         with (
             _embedded(Path(folder) / "empty") as (empty, _),
@@ -54,7 +61,11 @@ def main() -> None:
     }
     for measure, theirs in middle["daprd"].items():
         ours = middle["embedded"][measure]
-        print(f"{measure:40} daprd {theirs:9.2f}  embedded {ours:9.2f}  {ours / theirs:5.2f} x")
+        least = middle["memory"][measure]
+        print(
+            f"{measure:45} daprd {theirs:8.2f}  embedded {ours:8.2f}  {ours / theirs:5.2f} x"
+            f"  from memory {least:8.2f}"
+        )
     for measure, value in grown.items():
         print(f"{measure:40} embedded {value:9.2f}")
 
@@ -64,7 +75,7 @@ def _daprd(folder: Path) -> Iterator[dict[str, str]]:
     from dev.stack import Stack
 
     with Stack.redis(folder / "stack", app_id="bench", state="sqlite") as stack:
-        yield stack.environment
+        yield stack.environment | {"SIDECAR_PID": str(stack.sidecar.process.pid)}
 
 
 @contextmanager
@@ -72,12 +83,22 @@ def _embedded(folder: Path) -> Iterator[tuple[dict[str, str], int]]:
     command = [sys.executable, "-m", "retunable.sidecar", "--app-id=bench", "--grpc-port=0"]
     command += ["--http-port=0", f"--data-dir={folder / 'data'}"]
     began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sidecar:
-        ready = json.loads(next(iter(sidecar.stdout or ())))
+    with _child(command) as child:
         print(f"embedded: start to ready {time.perf_counter() - began:.2f} s")
-        ports = {"DAPR_GRPC_PORT": ready["grpc_port"], "DAPR_HTTP_PORT": ready["http_port"]}
+        yield child
+
+
+@contextmanager
+def _child(command: list[str]) -> Iterator[tuple[dict[str, str], int]]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as sidecar:
+        ready = json.loads(next(iter(sidecar.stdout or ())))
+        environment = {
+            "DAPR_GRPC_PORT": str(ready["grpc_port"]),
+            "DAPR_HTTP_PORT": str(ready["http_port"]),
+            "SIDECAR_PID": str(sidecar.pid),
+        }
         try:
-            yield {name: str(port) for name, port in ports.items()}, sidecar.pid
+            yield environment, sidecar.pid
         finally:
             sidecar.terminate()
 
@@ -155,10 +176,15 @@ async def _speed(run: Any) -> dict[str, float]:
     short = [await run(1) for _ in range(SHORT_RUNS)]
     long = [await run(LONG_ACTIVITIES) for _ in range(LONG_RUNS)]
     rates = []
+    before = _cpu_milliseconds()
     for _ in range(AT_ONCE_ROUNDS):
         began = time.perf_counter()
         await asyncio.gather(*(run(ACTIVITIES_AT_ONCE) for _ in range(AT_ONCE)))
         rates.append(AT_ONCE * ACTIVITIES_AT_ONCE / (time.perf_counter() - began))
+    activities = AT_ONCE * ACTIVITIES_AT_ONCE * AT_ONCE_ROUNDS
+    sidecar, sdk = (
+        (now - then) / activities for now, then in zip(_cpu_milliseconds(), before, strict=True)
+    )
     return {
         "one activity: workflow, median ms": 1000 * statistics.median(short),
         "one activity: workflow, p90 ms": 1000 * sorted(short)[len(short) * 9 // 10],
@@ -166,7 +192,20 @@ async def _speed(run: Any) -> dict[str, float]:
         * statistics.median(long)
         / LONG_ACTIVITIES,
         f"{AT_ONCE} workflows x {ACTIVITIES_AT_ONCE}: activities/s": statistics.median(rates),
+        "the same: CPU of the sidecar, ms an activity": sidecar,
+        "the same: CPU of the program, ms an activity": sdk,
     }
+
+
+def _cpu_milliseconds() -> tuple[float, float]:
+    """Return what the sidecar and this program have used."""
+    import psutil
+
+    used = []
+    for process in (psutil.Process(int(os.environ["SIDECAR_PID"])), psutil.Process()):
+        times = process.cpu_times()
+        used.append(1000 * (times.user + times.system))
+    return used[0], used[1]
 
 
 async def _growth(run: Any, run_on_full: Any) -> dict[str, float]:

@@ -26,6 +26,7 @@ class EmbeddedSidecar(Part):
         super().__init__(directory)
         self.app_id = app_id
         self.data_dir = directory / "data"
+        self.resources_path: Path | None = None
         self.grpc_port, self.http_port = free_port(), free_port()
 
     @property
@@ -47,6 +48,7 @@ class EmbeddedSidecar(Part):
             f"--grpc-port={self.grpc_port}",
             f"--http-port={self.http_port}",
             f"--data-dir={self.data_dir}",
+            *([f"--resources-path={self.resources_path}"] if self.resources_path else []),
         ]
         return Launch(name=self.name, command=command, log=self.log, environment=dict(os.environ))
 

@@ -4,6 +4,7 @@
     ├── ConfigurationError      what the program declared cannot work; raised at construction
     ├── Unavailable             a part outside the process is away (``part`` names it)
     │   └── NotReady            the agent never had a configuration, so it runs nothing
+    ├── UserUnusable            a user id that nobody can be split by; give another or none
     ├── RunFailed               a run ended without an answer (``run_id``, ``reason``)
     │   └── RunForgotten        its conversation was forgotten
     ├── RunTimeout              a run did not end before its deadline; it goes on by itself
@@ -16,6 +17,7 @@
     ├── SidecarRuns             another embedded sidecar serves the app id (``pid``, ports)
     ├── ReleaseStoreError       the release store is away, refuses, or is not set up
     │   └── ReleaseDamaged      what it holds is not what was recorded (``place`` names the row)
+    ├── EventError              what came as an event is none (``field`` names what is wrong)
     ├── ProviderFailed          a model call did not work; another one may
     └── ProviderRefused         a provider serves nothing until ``setting`` is changed
 
@@ -51,6 +53,16 @@ class Unavailable(RetunableError):
 
 class NotReady(Unavailable):
     """The agent never had a configuration and nothing is remembered on disk."""
+
+
+class UserUnusable(RetunableError):
+    """A user id is empty, longer than 256 bytes of UTF-8, or holds half of a surrogate pair."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(
+            f"a user id of {len(user_id)} characters cannot be used: give 1 to 256 bytes of UTF-8, "
+            "or none for a caller without a user"
+        )
 
 
 class RunFailed(RetunableError):
@@ -166,6 +178,14 @@ class ReleaseDamaged(ReleaseStoreError):
     def __init__(self, message: str, *, place: str) -> None:
         super().__init__(message)
         self.place = place
+
+
+class EventError(RetunableError):
+    """What came as an event is none; it is told to nobody."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ProviderFailed(RetunableError):

@@ -7,9 +7,11 @@ from typing import Protocol
 
 from retunable.config.build import build
 from retunable.config.declaration import Declaration
+from retunable.config.items import StoreKind
 from retunable.config.snapshot import Snapshot
 from retunable.live.callbacks import Callback
 from retunable.live.health import LiveStatus, Status
+from retunable.live.witness import ItemChange
 
 
 class Configuration(Protocol):
@@ -34,6 +36,9 @@ class Configuration(Protocol):
 
     def on_status(self, callback: Callback[LiveStatus]) -> Callable[[], None]:
         """Call back with the old and the new status."""
+
+    def on_item_change(self, callback: Callable[[tuple[ItemChange, ...], StoreKind], None]) -> None:
+        """Call back with what changed in the store."""
 
 
 class CodeDefaults:
@@ -67,6 +72,10 @@ class CodeDefaults:
         """Never calls back."""
         del callback
         return _nothing
+
+    def on_item_change(self, callback: Callable[[tuple[ItemChange, ...], StoreKind], None]) -> None:
+        """Never calls back."""
+        del callback
 
 
 def _nothing() -> None:

@@ -8,21 +8,26 @@ from typing import Any, Self
 
 from retunable.agent.defaults import default_config, program_constraints, registered_tools
 from retunable.agent.guardrails.function import registered_guardrails
+from retunable.agent.heartbeats import INTERVAL_SECONDS
 from retunable.agent.loop.pinning import Pin, parse_pin
 from retunable.agent.models.model import ModelProvider
 from retunable.agent.models.offline_provider import OfflineProvider
 from retunable.agent.models.openai_provider import OpenAIProvider
+from retunable.agent.models.secrets import KeySource
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.documents import RunRequest
 from retunable.agent.runs.records import RunResult
+from retunable.agent.runs.telling import Rating, parse_rating
 from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.started_agent import Program, StartedAgent
 from retunable.agent.state.keys import new_run_id
 from retunable.agent.status import AgentStatus
 from retunable.config.constraints import Constraints
 from retunable.config.declaration import Declaration, declare
+from retunable.config.resolve import Resolution
 from retunable.config.snapshot import Snapshot
-from retunable.errors import ConfigurationError, NotReady
+from retunable.config.split import is_usable
+from retunable.errors import ConfigurationError, NotReady, UserUnusable
 from retunable.live.callbacks import Callback, Callbacks
 from retunable.live.ed25519 import trust_in
 from retunable.live.health import Reason, Status
@@ -63,6 +68,8 @@ class DurableAgent:
         history_tokens: int = 16_000,
         model_retries: RetryPolicy | None = None,
         persona_log_seconds: float | None = 10.0,
+        heartbeat_seconds: float | None = INTERVAL_SECONDS,
+        user_key: KeySource | None = None,
     ) -> None:
         """Declare an agent; the fields of its configuration are its code defaults.
 
@@ -73,7 +80,12 @@ class DurableAgent:
         conversation's earlier runs, in tokens as estimated from characters. ``guardrail_checks``
         are functions that ``guardrails`` may name beside the built-in checks, ``model_retries``
         says how often a model call that failed is made again.
-        ``persona_log_seconds`` is the period of the persona's log line, None for none.
+        ``persona_log_seconds`` is the period of the persona's log line, ``heartbeat_seconds`` that
+        of what the control plane is told of this replica; None for none.
+
+        ``user_key`` names the secret under which users are hashed, in flags' lists and in what the
+        control plane is told of runs; without it no flag finds a user in its list, and every
+        caller is anonymous to a rollout's judgement.
 
         Raises:
             ConfigurationError: the declaration cannot work; the message names the fix.
@@ -121,6 +133,8 @@ class DurableAgent:
             history_tokens=history_tokens,
             guardrails=checks,
             model_retries=model_retries,
+            heartbeat_seconds=heartbeat_seconds,
+            user_key=user_key,
         )
         self._changes: Callbacks[Snapshot] = Callbacks()
         self._statuses: Callbacks[AgentStatus] = Callbacks()
@@ -154,6 +168,22 @@ class DurableAgent:
                 state=Status.NOT_READY, reason=Reason.STARTING, detail="the agent is not started"
             )
         return self._started.status
+
+    def resolve(
+        self,
+        *,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> Resolution:
+        """Return what a caller gets now: config, version, variant, flags, and the reason for each.
+
+        Raises:
+            UserUnusable: as for ``run``.
+            NotReady: the agent is not started, or never had a configuration.
+        """
+        _check_user(user_id)
+        return self._life().resolve(user_id, conversation_id, attributes)
 
     def on_change(self, callback: Callback[Snapshot]) -> Callable[[], None]:
         """Call back with the old and the new snapshot; returns what takes the callback away."""
@@ -211,6 +241,7 @@ class DurableAgent:
         """Run one durable turn and wait for its answer; ``deadline`` is in seconds from now.
 
         Raises:
+            UserUnusable: the user id is empty, longer than 256 bytes of UTF-8, or no Unicode.
             NotReady: the agent is not started, or never had a configuration.
             Unavailable: the sidecar, or a part behind it that ``part`` names, is away.
             RunFailed: the run ended without an answer.
@@ -281,6 +312,22 @@ class DurableAgent:
         """
         return await self._life().stop_run(run_id)
 
+    async def feedback(
+        self, run_id: str, rating: Rating | str, *, user_id: str | None = None
+    ) -> None:
+        """Keep how a user rated a run, ``up`` or ``down``; of several ratings the last one counts.
+
+        Raises:
+            ConfigurationError: there is no such rating.
+            UserUnusable: as for ``run``.
+            RunUnknown: no run of this id is kept.
+            RunForgotten: its conversation was forgotten.
+            Unavailable: the sidecar or the state store is away; repeat it later.
+        """
+        _check_user(user_id)
+        life = self._life()
+        await life.feedback(run_id, parse_rating(rating), user_id=user_id)
+
     async def forget(self, conversation_id: str) -> int:
         """Erase what was said in a conversation, stopping its run; return how many runs it had.
 
@@ -299,6 +346,7 @@ class DurableAgent:
         attributes: Mapping[str, str] | None,
         run_id: str | None,
     ) -> RunRequest:
+        _check_user(user_id)
         return RunRequest(
             agent=self.name,
             environment=self.declaration.environment,
@@ -322,6 +370,11 @@ class DurableAgent:
 
 def _default_providers() -> dict[str, ModelProvider]:
     return {"openai": OpenAIProvider(), "offline": OfflineProvider()}
+
+
+def _check_user(user_id: str | None) -> None:
+    if user_id is not None and not is_usable(user_id):
+        raise UserUnusable(user_id)
 
 
 def _listed(texts: str | Sequence[str] | None) -> list[str] | None:

@@ -8,36 +8,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from retunable.agent.code_defaults import CodeDefaults, Configuration
+from retunable.agent.direct_writes import DirectWrites
+from retunable.agent.expired_flags import ExpiredFlags
 from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.guard import Guardrails
+from retunable.agent.heartbeats import Heartbeats, Replica
 from retunable.agent.loop.steps import Steps
 from retunable.agent.loop.worker import Host, join_worker, leave_worker
 from retunable.agent.models.call import ModelCalls
 from retunable.agent.models.model import ModelProvider
 from retunable.agent.models.provider_set import ProviderSet
+from retunable.agent.models.secrets import KeySource
 from retunable.agent.own_sidecar import a_sidecar, own_sidecar
+from retunable.agent.replica import replica_name
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.documents import RunRequest
 from retunable.agent.runs.records import RunResult
+from retunable.agent.runs.telling import Rating
 from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus, agent_status
 from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool
+from retunable.agent.users import Users
 from retunable.config.declaration import Declaration
+from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
+from retunable.events.outbox import Outbox
+from retunable.events.spool import spool_name
 from retunable.live.callbacks import Callbacks
 from retunable.live.health import LiveStatus, Status
 from retunable.live.subscription import ConfigSubscription
 
 if TYPE_CHECKING:
     from retunable.agent.runs.parts import RunParts
+    from retunable.events.publisher import EventPublisher
 
 _log = logging.getLogger("retunable")
 
@@ -57,6 +70,8 @@ class Program:
     history_tokens: int
     guardrails: Mapping[str, Guardrail]
     model_retries: RetryPolicy | None
+    heartbeat_seconds: float | None
+    user_key: KeySource | None = None
 
 
 class StartedAgent:
@@ -75,12 +90,16 @@ class StartedAgent:
         self._configuration = _configuration(program)
         self._providers = ProviderSet(
             program.providers,
-            on_refusal=self._refusal_changed,
+            on_refusal=self._status_may_differ,
             retries=program.model_retries,
         )
+        self._users = Users(program.user_key)
+        self._outbox = Outbox(_events_file(program))
+        self._expired_flags = ExpiredFlags(on_expiry=self._status_may_differ)
         self._told = self.status
         self._run_parts: RunParts | None = None
         self._steps: Steps | None = None
+        self._heartbeats: Heartbeats | None = None
         self._parts = AsyncExitStack()
 
     @property
@@ -111,6 +130,22 @@ class StartedAgent:
         """Start a run without waiting for its answer."""
         return await self._ready_parts().runs.begin(request)
 
+    def resolve(
+        self,
+        user_id: str | None,
+        conversation_id: str | None,
+        attributes: Mapping[str, str] | None,
+    ) -> Resolution:
+        """Return what a caller gets now."""
+        return resolve(
+            self.snapshot,
+            user_id=user_id,
+            conversation_id=conversation_id,
+            attributes=attributes,
+            list_key=self._users.list_key,
+            now=time.time(),
+        )
+
     async def run_state(self, run_id: str) -> RunStatus:
         """Return how a run is now."""
         return await self._parts_now().runs.state(run_id)
@@ -130,6 +165,10 @@ class StartedAgent:
     async def stop_run(self, run_id: str) -> RunStatus:
         """End a run without an answer."""
         return await self._parts_now().runs.stop(run_id)
+
+    async def feedback(self, run_id: str, rating: Rating, *, user_id: str | None) -> None:
+        """Keep how a user rated a run."""
+        await self._parts_now().ratings.rate(run_id, rating, user_id=user_id)
 
     async def forget(self, conversation_id: str) -> int:
         """Erase what was said in a conversation."""
@@ -156,22 +195,51 @@ class StartedAgent:
         worker = join_worker(key)
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
+        writes = DirectWrites(declaration=declaration, replica=replica_name(), put=self._outbox.put)
+        self._configuration.on_item_change(writes.saw)
         await self._configuration.start()
+        parts.callback(self._expired_flags.close)
+        await self._users.open(parts)
         # Imported here: a thread of the worker's has imported the SDK while the store was read.
         from retunable.agent.runs.parts import run_parts
+        from retunable.events.publisher import EventPublisher
 
         self._run_parts = run_parts(
-            declaration, history_tokens=program.history_tokens, end_here=self._end_here
+            declaration,
+            history_tokens=program.history_tokens,
+            end_here=self._end_here,
+            users=self._users,
+            put=self._outbox.put,
         )
         parts.push_async_callback(self._run_parts.close)
+        publisher = EventPublisher(self._run_parts.link)
+        self._outbox.start(publisher)
+        parts.push_async_callback(self._outbox.stop)
         self._steps = self._new_steps(self._run_parts)
         parts.push_async_callback(self._steps.close)
         parts.push_async_callback(self._run_parts.runs.settle)
         worker.serve(key, Host(self._steps, asyncio.get_running_loop()))
+        if program.heartbeat_seconds is not None:
+            await self._beat(parts, publisher, program.heartbeat_seconds)
         if program.persona_log_seconds is not None:
             task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
             parts.callback(task.cancel)
         threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
+
+    async def _beat(self, parts: AsyncExitStack, publisher: EventPublisher, seconds: float) -> None:
+        declaration = self._program.declaration
+        self._heartbeats = Heartbeats(
+            Replica(
+                agent=declaration.agent,
+                environment=declaration.environment,
+                name=replica_name(),
+            ),
+            publisher,
+            snapshot=lambda: self.snapshot,
+            status=lambda: self.status,
+            interval_seconds=seconds,
+        )
+        await parts.enter_async_context(self._heartbeats.going())
 
     def _new_steps(self, run_parts: RunParts) -> Steps:
         program, threads = self._program, ToolThreads()
@@ -184,6 +252,7 @@ class StartedAgent:
             threads=threads,
             kept=run_parts.kept,
             replica=run_parts.replica,
+            users=self._users,
         )
 
     async def _end_here(self, run_id: str) -> None:
@@ -197,21 +266,29 @@ class StartedAgent:
             has_store=self._program.subscription is not None,
             embedded_restarts=own_sidecar.restarts,
             embedded_away=own_sidecar.away,
+            expired_flags=self._expired_flags.names,
+            events_waiting=self._outbox.waiting,
+            events_dropped=self._outbox.dropped,
         )
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
+        if self._heartbeats is not None:
+            self._heartbeats.look()
         self._providers.note_refusal(None)
+        self._expired_flags.watch(new)
         self._changes.tell(old, new)
 
     async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
         del old
         self._tell_status(self._status_of(new))
 
-    def _refusal_changed(self) -> None:
+    def _status_may_differ(self) -> None:
         self._tell_status(self.status)
 
     def _tell_status(self, new: AgentStatus) -> None:
         old, self._told = self._told, new
+        if self._heartbeats is not None:
+            self._heartbeats.look()
         self._statuses.tell(old, new)
 
     async def _log_persona(self, seconds: float) -> None:
@@ -254,6 +331,15 @@ def persona_line(snapshot: Snapshot) -> str:
 def _cut(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_SHOWN else line[:LONGEST_SHOWN] + "…"
+
+
+def _events_file(program: Program) -> Path | None:
+    """Return where events wait: with the last good configuration, None for in memory."""
+    subscription, declaration = program.subscription, program.declaration
+    if subscription is None or subscription.last_good_dir is None:
+        return None
+    name = spool_name(declaration.agent, declaration.environment)
+    return Path(subscription.last_good_dir) / name
 
 
 def _configuration(program: Program) -> Configuration:

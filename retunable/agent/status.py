@@ -16,6 +16,8 @@ class AgentStatus:
     without a store. ``provider_refusal`` is what the model provider last refused, until a
     call works again or the configuration changes. ``embedded_restarts`` counts how often the
     embedded sidecar of this process was started again, None on a sidecar of somebody else's.
+    ``expired_flags`` are off since their end. ``events_waiting`` counts events about runs that the
+    broker does not have yet, ``events_dropped`` those that had to go since the start.
     """
 
     state: Status
@@ -27,6 +29,9 @@ class AgentStatus:
     last_replacement_cause: str | None = None
     provider_refusal: str | None = None
     embedded_restarts: int | None = None
+    expired_flags: tuple[str, ...] = ()
+    events_waiting: int = 0
+    events_dropped: int = 0
 
 
 def agent_status(
@@ -36,6 +41,9 @@ def agent_status(
     has_store: bool,
     embedded_restarts: int | None,
     embedded_away: str | None,
+    expired_flags: tuple[str, ...] = (),
+    events_waiting: int = 0,
+    events_dropped: int = 0,
 ) -> AgentStatus:
     """Add the provider's refusal and the embedded sidecar to the state of the configuration.
 
@@ -51,4 +59,7 @@ def agent_status(
         last_replacement_cause=live.last_replacement_cause,
         provider_refusal=provider_refusal,
         embedded_restarts=embedded_restarts,
+        expired_flags=expired_flags,
+        events_waiting=events_waiting,
+        events_dropped=events_dropped,
     )

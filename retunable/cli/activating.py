@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from retunable.cli.ages import duration
 from retunable.cli.changes import field_change
-from retunable.cli.confirmation import Confirmation, confirm, exit_code, replicas_of
 from retunable.cli.exits import ExitCode, Stop
-from retunable.cli.expectation import Applied, Rejected, ReleaseTaken
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
 from retunable.cli.refusals import activated
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk
-from retunable.cli.writing import NOBODY
+from retunable.cli.taken import Waiting
 from retunable.release.publishing.activation import Wish
 from retunable.release.publishing.activation import activate as activate_version
 from retunable.release.publishing.operations import Return, roll_back
@@ -28,7 +25,7 @@ from retunable.release.publishing.outcomes import Activated, Outcome
 
 def activate(place: Place, wish: Wish, *, wait: float | None, output: Output) -> ExitCode:
     """Activate a version."""
-    return _carry_out(
+    return carry_out(
         place, lambda desk: activate_version(desk.plane, desk.site, wish), wait=wait, output=output
     )
 
@@ -37,7 +34,7 @@ def promote(
     place: Place, wish: Wish, *, origin: str, wait: float | None, output: Output
 ) -> ExitCode:
     """Activate in one environment what runs in another."""
-    return _carry_out(
+    return carry_out(
         place,
         lambda desk: promote_version(desk.plane, desk.site, wish, origin=origin),
         wait=wait,
@@ -47,7 +44,7 @@ def promote(
 
 def rollback(place: Place, back: Return, *, wait: float | None, output: Output) -> ExitCode:
     """Go back."""
-    return _carry_out(
+    return carry_out(
         place, lambda desk: roll_back(desk.plane, desk.site, back), wait=wait, output=output
     )
 
@@ -68,7 +65,7 @@ def override(
         name, member = _override(desk, key, value, expires)
         return override_fields(desk.plane, desk.site, {name: member}, reason=message)
 
-    return _carry_out(place, act, wait=wait, output=output)
+    return carry_out(place, act, wait=wait, output=output)
 
 
 def _override(
@@ -88,26 +85,21 @@ def _override(
     }
 
 
-def _carry_out(
-    place: Place, act: Callable[[Desk], Outcome], *, wait: float | None, output: Output
+def carry_out(
+    place: Place,
+    act: Callable[[Desk], Outcome],
+    *,
+    wait: float | None,
+    output: Output,
+    lines: Callable[[Desk, Activated], list[str]] | None = None,
 ) -> ExitCode:
+    """Publish, and say what became of it: in ``lines``, or as an activation."""
     with release_desk(place) as desk:
-        replicas = replicas_of(desk.target.replicas) if wait is not None else ()
+        waiting = Waiting(desk, seconds=wait)
         done = activated(act(desk), desk.site)
-        written_at = time.monotonic()
-        taken = ReleaseTaken(desk.site.document, done.deployment.generation)
-        confirmations = (
-            ()
-            if wait is None
-            else confirm(replicas, (taken,), written_at=written_at, timeout_seconds=wait)
-        )
-    for line in _lines(desk, done):
+        taken = waiting.until_taken(done.deployment.generation)
+    for line in (*(lines or _lines)(desk, done), *taken.lines):
         output.line(line)
-    for confirmation in confirmations:
-        output.line(_confirmation_line(confirmation))
-    if wait is not None and not confirmations:
-        output.line(f"not confirmed: {NOBODY}")
-    code = exit_code(confirmations, waited=wait is not None)
     output.result(
         {
             "agent": desk.site.agent,
@@ -116,11 +108,11 @@ def _carry_out(
             "before": plain(done.before),
             "cleared": plain(done.cleared),
             "superseded_by": done.superseded_by,
-            "replicas": [confirmation.to_json() for confirmation in confirmations],
-            "exit_code": int(code),
+            "replicas": list(taken.replicas),
+            "exit_code": int(taken.code),
         }
     )
-    return code
+    return taken.code
 
 
 def _lines(desk: Desk, done: Activated) -> list[str]:
@@ -134,14 +126,3 @@ def _lines(desk: Desk, done: Activated) -> list[str]:
     if done.superseded_by is not None:
         lines.append(f"generation {done.superseded_by} was published after it and stands now")
     return lines
-
-
-def _confirmation_line(confirmation: Confirmation) -> str:
-    who = f"{confirmation.record.agent} (pid {confirmation.record.pid})"
-    match confirmation.outcome:
-        case Applied():
-            return f"{who} took it after {confirmation.milliseconds:.0f} ms"
-        case Rejected(reason):
-            return f"{who} rejects it: {reason}"
-        case None:
-            return f"{who} did not confirm it: {confirmation.why}"

@@ -9,7 +9,10 @@ import sys
 import typer
 
 from retunable.cli import (
+    canary_commands,
     config_commands,
+    control_commands,
+    flag_commands,
     local_commands,
     publish_commands,
     release_commands,
@@ -32,7 +35,10 @@ app.add_typer(run_commands.commands)
 app.add_typer(local_commands.commands)
 app.add_typer(release_commands.commands)
 app.add_typer(publish_commands.commands)
+app.add_typer(flag_commands.commands)
 app.add_typer(sync_commands.commands)
+app.add_typer(canary_commands.commands, name="canary")
+app.add_typer(control_commands.commands)
 
 
 def run(arguments: list[str]) -> int:

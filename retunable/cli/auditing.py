@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from operator import itemgetter
+
 from retunable.cli.ages import moment
 from retunable.cli.changes import field_named
 from retunable.cli.exits import ExitCode, Stop
-from retunable.cli.output import Output
+from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_store
+from retunable.cli.trigger_lines import direct_writes
 from retunable.release.store import approvals, audit, deployments, versions
 from retunable.release.store.approvals import Approved, NoSuchVersion, OwnVersion
 from retunable.release.store.moments import BEGINNING
@@ -19,9 +23,10 @@ from retunable.release.store.verifying import verify
 def show_audit(
     place: Place, *, since: str | None, actor: str | None, field: str | None, output: Output
 ) -> ExitCode:
-    """Show the entries that fit, oldest first."""
+    """Show the entries that fit and what nobody of ours wrote, oldest first."""
     name = None if field is None else field_named(field).name
     with release_store(place) as store, store.snapshot() as work:
+        begin = BEGINNING if since is None else moment(since, work.now)
         found = tuple(
             audit.entries(
                 work,
@@ -29,12 +34,17 @@ def show_audit(
                 environment=place.where.environment,
                 actor=actor,
                 field=name,
-                since=BEGINNING if since is None else moment(since, work.now),
+                since=begin,
             )
         )
-    for entry in found:
-        output.line(_line(entry))
-    output.result({"entries": plain(found)})
+        direct = direct_writes(place, work, since=begin, actor=actor, field=name, output=output)
+    ended = {entry.data["change"] for entry in found if _ends_a_change(entry)}
+    lines = [(entry.stamp.at, _line(entry, ended)) for entry in found]
+    agent, environment = place.where.agent or "", place.environment
+    lines += [(one.row.at, one.line(agent, environment)) for one in direct if one.entry is None]
+    for _, line in sorted(lines, key=itemgetter(0)):
+        output.line(line)
+    output.result({"entries": plain(found), "direct_writes": [one.to_json() for one in direct]})
     return ExitCode.OK
 
 
@@ -94,7 +104,11 @@ def approve(place: Place, number: int, *, message: str, output: Output) -> ExitC
     return ExitCode.OK
 
 
-def _line(entry: Entry) -> str:
+def _ends_a_change(entry: Entry) -> bool:
+    return entry.action in ("confirm", "withdraw") and "change" in entry.data
+
+
+def _line(entry: Entry, ended: Collection[int]) -> str:
     stamp = entry.stamp
     who = stamp.actor + (f" for {stamp.claimed}" if stamp.claimed else "")
     where = f" in {entry.environment}" if entry.environment else ""
@@ -102,7 +116,16 @@ def _line(entry: Entry) -> str:
     if entry.old_version is not None and entry.old_version != entry.version:
         moved = f" {entry.old_version} -> {entry.version}"
     changed = ", ".join(entry.data.get("fields", ()))
-    return (
+    first = (
         f"{stamp.sequence:>6}  {stamp.at:%Y-%m-%d %H:%M:%S}  {who}  {entry.action} {entry.agent}"
         f"{where}{moved}{f' ({changed})' if changed else ''}: {stamp.reason}"
     )
+    return "\n".join((first, *_change_lines(entry, ended)))
+
+
+def _change_lines(entry: Entry, ended: Collection[int]) -> Iterator[str]:
+    """Say from what to what; the end of a write is an entry of its own, and may be missing."""
+    for key, change in entry.data.get("changes", {}).items():
+        yield f"{'':8}{key}: {shown(change['old'])} -> {shown(change['new'])}"
+        if entry.stamp.sequence not in ended:
+            yield f"{'':8}its writer died: nobody knows whether this was written"

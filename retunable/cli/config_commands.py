@@ -13,6 +13,7 @@ from retunable.cli.command import command
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.options import AgentAndStore, RunningAgent, Wait
 from retunable.cli.output import Output
+from retunable.cli.release_options import ReasonOption, RecordedWrite
 
 commands = typer.Typer()
 
@@ -28,8 +29,9 @@ def set_(
     force: Annotated[
         bool, typer.Option("--force", help="Let a plain batch replace an active release.")
     ] = False,
+    message: ReasonOption = "",
     *,
-    where: AgentAndStore,
+    place: RecordedWrite,
     wait: Wait,
     output: Output,
 ) -> ExitCode:
@@ -39,36 +41,42 @@ def set_(
     from retunable.cli import setting
 
     if file is not None:
-        return setting.set_document(where, file, force=force, wait=wait, output=output)
-    return setting.set_field(where, key or "", value or "", wait=wait, output=output)
+        return setting.set_document(
+            place, file, force=force, reason=message, wait=wait, output=output
+        )
+    return setting.set_field(
+        place, key or "", value or "", reason=message, wait=wait, output=output
+    )
 
 
 @command(commands)
 def unset(
     keys: Annotated[list[str], typer.Argument(help="Names or store keys of fields.")],
+    message: ReasonOption = "",
     *,
-    where: AgentAndStore,
+    place: RecordedWrite,
     wait: Wait,
     output: Output,
 ) -> ExitCode:
     """Take fields out of the store."""
     from retunable.cli import unsetting
 
-    return unsetting.unset(where, keys, wait=wait, output=output)
+    return unsetting.unset(place, keys, reason=message, wait=wait, output=output)
 
 
 @command(commands)
 def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    message: ReasonOption = "",
     *,
-    where: AgentAndStore,
+    place: RecordedWrite,
     wait: Wait,
     output: Output,
 ) -> ExitCode:
     """Remove everything that was set: the program's own values again."""
     from retunable.cli import unsetting
 
-    return unsetting.reset(where, confirmed=yes, wait=wait, output=output)
+    return unsetting.reset(place, confirmed=yes, reason=message, wait=wait, output=output)
 
 
 @command(commands)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -114,9 +115,8 @@ def _not_yet(report: Report) -> str:
     )
 
 
-def exit_code(confirmations: tuple[Confirmation, ...], *, waited: bool) -> ExitCode:
+def exit_code(outcomes: Sequence[Applied | Rejected | None], *, waited: bool) -> ExitCode:
     """Return how a command ends on what the replicas said; unless it waited, silence is no failure."""
-    outcomes = [confirmation.outcome for confirmation in confirmations]
     if any(isinstance(outcome, Rejected) for outcome in outcomes):
         return ExitCode.REJECTED
     if waited and (not outcomes or None in outcomes):

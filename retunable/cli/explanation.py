@@ -99,12 +99,19 @@ def _configuration(record: Told) -> str:
     parts = [
         f"config {record['effective_checksum']}",
         f"{version} ({record['variant']})",
+        _rollout(record),
         f"revision {record['revision']}",
         f"overridden: {', '.join(record['override_keys'])}" if record["override_keys"] else "",
         f"flags: {', '.join(record['flags'])}" if record["flags"] else "",
         f"retunable {record['package']}",
     ]
     return ", ".join(filter(None, parts))
+
+
+def _rollout(record: Told) -> str:
+    # Left out by an agent of a release that did not record it.
+    rollout = record.get("rollout")
+    return f"rollout {rollout} at stage {record['rollout_stage'] + 1}" if rollout else ""
 
 
 def _end_lines(status: Told) -> Iterator[str]:

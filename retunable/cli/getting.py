@@ -87,6 +87,8 @@ def _lines(
         if rejection["field"] is None or rejection["field"] in {f.name for f in fields}:
             yield f"rejected: {rejection['key']}: {rejection['reason']}"
     if report is not None and len(fields) > 1:
+        for flag in report.get("expired_flags", ()):
+            yield f"flag {flag} has expired and is off"
         detail = f" ({report['reason']}: {report['detail']})" if report["reason"] else ""
         yield f"{report['agent']}: {report['status']}{detail}, stream {report['stream']}"
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.where import Where
+
+RELEASES_VARIABLE: Final = "RETUNABLE_RELEASES"
+RELEASES_FILE: Final = Path(".retunable/releases.db")
+DEFAULT_RELEASES: Final = f"sqlite:///{RELEASES_FILE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +30,16 @@ class Place:
         if self.where.agent is None:
             raise Stop("name the agent", ExitCode.USAGE)
         return self.where.agent
+
+    @property
+    def releases_url(self) -> str:
+        """Where the release store is: ``--releases``, the variable, or a file in this folder."""
+        return self.releases or os.environ.get(RELEASES_VARIABLE) or DEFAULT_RELEASES
+
+    @property
+    def has_releases(self) -> bool:
+        """Whether a release store is known: one is named, or its file lies in this folder."""
+        return self.releases_url != DEFAULT_RELEASES or RELEASES_FILE.exists()
 
     @property
     def environment(self) -> str:

@@ -154,9 +154,10 @@ def publish(
     message: MessageOption = "published again",
     *,
     place: PublicationThere,
+    wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
     """Publish what is active wherever something else stands; end what is pending."""
     from retunable.cli import publishing
 
-    return publishing.publish(place.of(agent), message=message, output=output)
+    return publishing.publish(place.of(agent), message=message, wait=wait, output=output)

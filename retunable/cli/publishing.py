@@ -7,6 +7,7 @@ from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk
+from retunable.cli.taken import NOTHING, Waiting
 from retunable.config.items import Item
 from retunable.release.publishing.outcomes import Changed
 from retunable.release.publishing.state import publish as publish_active
@@ -40,16 +41,18 @@ def status(place: Place, *, check: bool, output: Output) -> ExitCode:
     return ExitCode.DRIFT if check and (found.drift or found.pending) else ExitCode.OK
 
 
-def publish(place: Place, *, message: str, output: Output) -> ExitCode:
+def publish(place: Place, *, message: str, wait: float | None, output: Output) -> ExitCode:
     """End what is pending, and publish what is active where something else stands."""
     with release_desk(place) as desk:
+        waiting = Waiting(desk, seconds=wait)
         done = publish_active(desk.plane, desk.site, reason=message)
-    if isinstance(done, Changed):
-        raise Stop(
-            f"conflict: {', '.join(done.keys)} was changed at the same time; look again: "
-            f"retune status {desk.site.agent}",
-            outcome="conflict",
-        )
+        if isinstance(done, Changed):
+            raise Stop(
+                f"conflict: {', '.join(done.keys)} was changed at the same time; look again: "
+                f"retune status {desk.site.agent}",
+                outcome="conflict",
+            )
+        taken = waiting.until_taken(done.deployment.generation) if done.deployment else NOTHING
     for finished in done.settled:
         output.line(
             f"generation {finished.deployment.generation} was pending and is "
@@ -57,7 +60,8 @@ def publish(place: Place, *, message: str, output: Output) -> ExitCode:
         )
     for drift in done.mended:
         output.line(f"mended: {drift}")
-    output.line(_active_line(desk, done.deployment))
+    for line in (_active_line(desk, done.deployment), *taken.lines):
+        output.line(line)
     output.result(
         {
             "agent": desk.site.agent,
@@ -65,9 +69,11 @@ def publish(place: Place, *, message: str, output: Output) -> ExitCode:
             "settled": [plain(finished.deployment) for finished in done.settled],
             "mended": list(done.mended),
             "deployment": plain(done.deployment),
+            "replicas": list(taken.replicas),
+            "exit_code": int(taken.code),
         }
     )
-    return ExitCode.OK
+    return taken.code
 
 
 def _active_line(desk: Desk, active: Deployment | None) -> str:

@@ -8,15 +8,18 @@ from retunable.cli.exits import ExitCode, Stop
 from retunable.release.publishing.outcomes import (
     Activated,
     Changed,
+    FlagRefused,
     NeverActive,
     NotActive,
     NothingBefore,
     Outcome,
+    Overtaken,
     Unpublishable,
 )
 from retunable.release.publishing.site import Site
 from retunable.release.store.approvals import NoSuchVersion
 from retunable.release.store.deployments import Conflict, NotApproved
+from retunable.release.store.rollouts import AlreadyLive
 
 
 def activated(outcome: Outcome, site: Site) -> Activated:
@@ -46,6 +49,8 @@ def activated(outcome: Outcome, site: Site) -> Activated:
             )
         case Unpublishable(reason):
             raise Stop(f"nothing was activated: {reason}", outcome="unpublishable")
+        case FlagRefused(reason):
+            raise Stop(reason, ExitCode.USAGE, outcome="flag_refused")
         case NothingBefore():
             raise Stop(f"{site.agent} has no version before in {site.environment}; name one")
         case NeverActive(version, environment):
@@ -58,6 +63,14 @@ def activated(outcome: Outcome, site: Site) -> Activated:
                 f"no version of {site.agent} is active in {environment}: retune activate "
                 f"{site.agent} N --env {environment}"
             )
+        case AlreadyLive(rollout):
+            raise Stop(
+                f"a rollout of {site.agent} in {rollout.environment} goes on already: version "
+                f"{rollout.version}, {rollout.state}; retune canary status {site.agent}",
+                outcome="already_live",
+            )
+        case Overtaken(reason):
+            raise Stop(f"nothing was changed: {reason}", outcome="overtaken")
         case _:
             assert_never(outcome)
 

@@ -34,14 +34,18 @@ def versions(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")
     ] = 50,
+    before: Annotated[
+        int | None,
+        typer.Option("--before", metavar="N", min=1, help="Only those below N: the next page."),
+    ] = None,
     *,
     place: Recorded,
     output: Output,
 ) -> ExitCode:
-    """List an agent's versions, newest first, with where each is active."""
+    """List an agent's versions by pages, newest first, with where each is active."""
     from retunable.cli import version_list
 
-    return version_list.list_versions(place.of(agent), limit=limit, output=output)
+    return version_list.list_versions(place.of(agent), limit=limit, before=before, output=output)
 
 
 @command(commands)
@@ -64,14 +68,18 @@ def save(
             metavar="[FILE]", help="YAML or JSON, - for stdin; without it, what runs now."
         ),
     ] = None,
+    unchecked: Annotated[
+        bool,
+        typer.Option("--unchecked", help="Do not ask the running program: it is for the next one."),
+    ] = False,
     *,
     place: BothStoresBy,
     output: Output,
 ) -> ExitCode:
-    """Save a new version; what the latest one already is makes none."""
+    """Save a new version that the program can take; what the latest one already is makes none."""
     from retunable.cli import saving
 
-    return saving.save(place.of(agent), file, message=message, output=output)
+    return saving.save(place.of(agent), file, message=message, unchecked=unchecked, output=output)
 
 
 @command(commands)
@@ -113,7 +121,7 @@ def audit(
         bool, typer.Option("--verify", help="Check that nothing was changed or taken away.")
     ] = False,
     *,
-    place: RecordedThere,
+    place: BothStores,
     output: Output,
 ) -> ExitCode:
     """Show who changed what, when and why."""
@@ -181,6 +189,14 @@ def policy(
     return policies.set_policy(
         there, require_approval=require_approval, message=message, output=output
     )
+
+
+@command(commands)
+def migrate(*, place: Recorded, output: Output) -> ExitCode:
+    """Create or upgrade the release store's tables, as their owner; what stands is kept."""
+    from retunable.cli import migrating
+
+    return migrating.migrate(place, output=output)
 
 
 @command(commands)

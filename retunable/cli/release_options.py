@@ -13,6 +13,7 @@ import typer
 from retunable.cli.command import Given
 from retunable.cli.options import (
     DEFAULT_TIMEOUT,
+    AgentAndStore,
     ComponentOption,
     EnvironmentOption,
     PrefixOption,
@@ -28,6 +29,9 @@ VersionArgument = Annotated[
     int, typer.Argument(metavar="N", min=1, help="A version; see retune versions.")
 ]
 MessageOption = Annotated[str, typer.Option("--message", "-m", metavar="WHY", help="The reason.")]
+ReasonOption = Annotated[
+    str, typer.Option("--message", "-m", metavar="WHY", help="The reason, for the audit.")
+]
 ExpectOption = Annotated[
     int | None,
     typer.Option("--expect", metavar="N", min=0, help="Only if N is still active; 0 for none."),
@@ -35,7 +39,7 @@ ExpectOption = Annotated[
 KeepOverridesOption = Annotated[
     bool, typer.Option("--keep-overrides", help="Leave field keys and overrides in place.")
 ]
-_ReleasesOption = Annotated[
+ReleasesOption = Annotated[
     str | None,
     typer.Option(
         "--releases",
@@ -50,7 +54,7 @@ _ActorOption = Annotated[
         "--actor", metavar="NAME", help="Recorded beside who is logged in, never instead."
     ),
 ]
-_KeyOption = Annotated[
+KeyOption = Annotated[
     str | None,
     typer.Option(
         "--signing-key",
@@ -59,22 +63,26 @@ _KeyOption = Annotated[
     ),
 ]
 _WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Return when the agents of this folder have taken it.")
+    bool,
+    typer.Option(
+        "--wait",
+        help="Return when every live replica that retune control hears has taken it; without one, the agents of this folder.",
+    ),
 ]
 
 
-def recorded(releases: _ReleasesOption = None) -> Place:
+def recorded(releases: ReleasesOption = None) -> Place:
     """Return which release store is meant."""
     return Place(where=Where(), releases=releases)
 
 
-def recorded_there(env: EnvironmentOption = None, releases: _ReleasesOption = None) -> Place:
+def recorded_there(env: EnvironmentOption = None, releases: ReleasesOption = None) -> Place:
     """Return which release store is meant, and which environment."""
     return Place(where=Where(environment=env), releases=releases)
 
 
 def recorded_by(
-    actor: _ActorOption = None, env: EnvironmentOption = None, releases: _ReleasesOption = None
+    actor: _ActorOption = None, env: EnvironmentOption = None, releases: ReleasesOption = None
 ) -> Place:
     """Return which release store and environment are meant, and who writes to it."""
     return Place(where=Where(environment=env), releases=releases, actor=actor)
@@ -97,7 +105,7 @@ def both_stores(
     env: EnvironmentOption = None,
     *,
     where: ConfigurationStore,
-    releases: _ReleasesOption = None,
+    releases: ReleasesOption = None,
 ) -> Place:
     """Return which two stores are meant, and which environment."""
     return Place(where=where, releases=releases).at(env)
@@ -106,14 +114,26 @@ def both_stores(
 def publication(
     *,
     where: ConfigurationStore,
-    releases: _ReleasesOption = None,
+    releases: ReleasesOption = None,
     actor: _ActorOption = None,
-    signing_key: _KeyOption = None,
+    signing_key: KeyOption = None,
 ) -> Place:
     """Return which two stores are meant, who writes to them and who signs."""
     return Place(where=where, releases=releases, actor=actor, signing_key=signing_key)
 
 
+def recorded_write(
+    *,
+    where: AgentAndStore,
+    releases: ReleasesOption = None,
+    actor: _ActorOption = None,
+    signing_key: KeyOption = None,
+) -> Place:
+    """Return which agent's configuration is written, and the release store that is told of it."""
+    return Place(where=where, releases=releases, actor=actor, signing_key=signing_key)
+
+
+RecordedWrite = Annotated[Place, Given(recorded_write)]
 BothStores = Annotated[Place, Given(both_stores)]
 Publication = Annotated[Place, Given(publication)]
 

@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from retunable.cli.place import Place
+from retunable.cli.place import DEFAULT_RELEASES, RELEASES_FILE, Place
 from retunable.cli.target import Target, find_store, find_target
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store.release_store import open_release_store
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from retunable.release.signing import SigningKey
     from retunable.release.store.release_store import ReleaseStore
 
-RELEASES_VARIABLE: Final = "RETUNABLE_RELEASES"
 KEY_VARIABLE: Final = "RETUNABLE_SIGNING_KEY"
-DEFAULT_RELEASES: Final = "sqlite:///.retunable/releases.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,10 @@ class Desk:
 
 @contextmanager
 def release_store(place: Place) -> Iterator[ReleaseStore]:
-    """Open the release store: ``--releases``, the variable, or a file in this folder."""
-    url = place.releases or os.environ.get(RELEASES_VARIABLE) or DEFAULT_RELEASES
-    if url == DEFAULT_RELEASES:
-        Path(".retunable").mkdir(exist_ok=True)
-    with open_release_store(url) as store:
+    """Open the release store that the place names."""
+    if place.releases_url == DEFAULT_RELEASES:
+        RELEASES_FILE.parent.mkdir(exist_ok=True)
+    with open_release_store(place.releases_url) as store:
         yield store
 
 
@@ -53,7 +49,7 @@ def release_desk(place: Place) -> Iterator[Desk]:
     try:
         with release_store(place) as store:
             plane = ControlPlane(
-                store=store, publisher=publisher, key=_signing_key(place), claimed=place.actor
+                store=store, publisher=publisher, key=signing_key(place), claimed=place.actor
             )
             yield Desk(plane, site_of(place, target), target)
     finally:
@@ -70,10 +66,11 @@ def site_of(place: Place, target: Target) -> Site:
     )
 
 
-def _signing_key(place: Place) -> SigningKey | None:
+def signing_key(place: Place) -> SigningKey | None:
+    """Return the key that is named, by option or variable; None where none is."""
     name = place.signing_key or os.environ.get(KEY_VARIABLE)
     if not name:
         return None
-    from retunable.cli.signing_keys import signing_key
+    from retunable.cli.signing_keys import signing_key as key_named
 
-    return signing_key(name, resources=place.where.resources)
+    return key_named(name, resources=place.where.resources)

@@ -11,6 +11,7 @@ from retunable.cli.agent_client import AgentAway, AgentClient
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
 from retunable.cli.place import Place
+from retunable.cli.program_check import ProgramCheck, check_with_program
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk, release_store
 from retunable.release.config_files import ConfigFile, FileFault, parse_config, read_config
@@ -19,14 +20,18 @@ from retunable.release.store import versions
 from retunable.release.store.release_store import ReleaseStore
 from retunable.release.store.version_data import Invalid
 from retunable.release.store.versions import Draft, Saved
+from retunable.serve.address import running_agents
 
 
-def save(place: Place, file: str | None, *, message: str, output: Output) -> ExitCode:
-    """Save a version; the latest one again makes none."""
+def save(
+    place: Place, file: str | None, *, message: str, unchecked: bool, output: Output
+) -> ExitCode:
+    """Save a version that the running program can take; the latest one again makes none."""
     if file is not None:
         draft = Draft(agent=place.agent, config=config_in(file), reason=message)
+        check = _check(place, draft, unchecked=unchecked)
         with release_store(place) as store:
-            return _save(place, store, draft, output)
+            return _save(place, store, draft, check, output)
     with release_desk(place) as desk:
         found = captured(desk)
         draft = Draft(
@@ -36,7 +41,8 @@ def save(place: Place, file: str | None, *, message: str, output: Output) -> Exi
             source="captured",
             parent=found.version,
         )
-        return _save(place, desk.plane.store, draft, output)
+        check = _check(place, draft, unchecked=unchecked)
+        return _save(place, desk.plane.store, draft, check, output)
 
 
 def config_in(file: str) -> Mapping[str, Any]:
@@ -74,7 +80,22 @@ def captured(desk: Desk) -> Captured:
     return found
 
 
-def _save(place: Place, store: ReleaseStore, draft: Draft, output: Output) -> ExitCode:
+def _check(place: Place, draft: Draft, *, unchecked: bool) -> ProgramCheck:
+    if unchecked:
+        return ProgramCheck((), "--unchecked was said")
+    named, environment = place.where.agent, place.where.environment
+    asked = [
+        record
+        for record in running_agents()
+        if named in (record.agent, record.store.document_key)
+        and environment in (None, record.environment)
+    ]
+    return check_with_program(draft.config, asked)
+
+
+def _save(
+    place: Place, store: ReleaseStore, draft: Draft, check: ProgramCheck, output: Output
+) -> ExitCode:
     with store.transaction(claimed=place.actor) as work:
         saved = versions.save(work, draft)
     if isinstance(saved, Invalid):
@@ -82,5 +103,14 @@ def _save(place: Place, store: ReleaseStore, draft: Draft, output: Output) -> Ex
     number, new = saved.version.number, isinstance(saved, Saved)
     said = "saved" if new else "is this already; no new version was made"
     output.line(f"{place.agent} version {number} {said}")
-    output.result({"agent": place.agent, "saved": new, "version": plain(saved.version)})
+    if check.unchecked is not None:
+        output.line(f"not checked against what the program allows: {check.unchecked}")
+    output.result(
+        {
+            "agent": place.agent,
+            "saved": new,
+            "version": plain(saved.version),
+            "check": plain(check),
+        }
+    )
     return ExitCode.OK

@@ -9,19 +9,23 @@ from retunable.cli.changes import document_change, field_change
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.expectation import DocumentSet, FieldSet
 from retunable.cli.output import Output
-from retunable.cli.where import Where
-from retunable.cli.writing import Write, carry_out, desk, the_target
+from retunable.cli.place import Place
+from retunable.cli.write import Write
+from retunable.cli.writing import carry_out, desk, the_target
 from retunable.release.documents import stored_document
 
 
-def set_field(where: Where, key: str, text: str, *, wait: float | None, output: Output) -> ExitCode:
+def set_field(
+    place: Place, key: str, text: str, *, reason: str, wait: float | None, output: Output
+) -> ExitCode:
     """Write one field key."""
-    target = the_target(where)
+    target = the_target(place.where)
     field_change(key, text, prefix=target.prefix, store="other")  # before any store is asked
-    with desk(where, target) as at:
+    with desk(place, target, reason=reason) as at:
         change = field_change(key, text, prefix=target.prefix, store=at.writer.kind)
         full_key = target.field_keys[change.field.name]
         write = Write(
+            action="set",
             changes={full_key: change.text},
             expectations=(FieldSet(change.field.name, full_key, change.value),),
             fields=(change.field.name,),
@@ -31,12 +35,12 @@ def set_field(where: Where, key: str, text: str, *, wait: float | None, output: 
 
 
 def set_document(
-    where: Where, file: str, *, force: bool, wait: float | None, output: Output
+    place: Place, file: str, *, force: bool, reason: str, wait: float | None, output: Output
 ) -> ExitCode:
     """Write a document; over an active release a plain batch needs ``force``."""
-    target = the_target(where)
+    target = the_target(place.where)
     key, change = target.document, document_change(_text_of(file), target)
-    with desk(where, target) as at:
+    with desk(place, target, reason=reason) as at:
         current = at.writer.read([key]).get(key)
         if change.plain and not force and stored_document(current).kind == "envelope":
             raise Stop(
@@ -44,10 +48,12 @@ def set_document(
                 "version; say --force if that is meant"
             )
         write = Write(
+            action="set",
             changes={key: change.text},
             expectations=(DocumentSet(key, change.values),),
             fields=tuple(change.values),
             wanted=change.values,
+            shown={} if current is None else {key: current},
             expect={key: current},
         )
         return carry_out(at, write, wait=wait, output=output)

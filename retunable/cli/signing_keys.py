@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
 from pathlib import Path
-from typing import Final
-from urllib.parse import quote
 
-from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.exits import ExitCode
+from retunable.cli.named_secrets import named_secret
 from retunable.cli.output import Output
-from retunable.release.components import local_secret, read_resources
 from retunable.release.signing import SigningKey
-
-SECONDS: Final = 3.0
-_FILE: Final = "file:"
 
 
 def signing_key(name: str, *, resources: Path) -> SigningKey:
-    """Return the key that ``secretstore/name`` or ``file:path`` names.
-
-    A secret store is asked through the sidecar where DAPR_HTTP_PORT names one, else read where it
-    is a local one of the resources folder.
-    """
-    return SigningKey.from_pem(_text(name, resources))
+    """Return the key that ``secretstore/name`` or ``file:path`` names."""
+    return SigningKey.from_pem(named_secret(name, what="signing key", resources=resources))
 
 
 def show_key(name: str, *, resources: Path, output: Output) -> ExitCode:
@@ -33,35 +21,3 @@ def show_key(name: str, *, resources: Path, output: Output) -> ExitCode:
     output.line(key.id)
     output.result({"key": key.id})
     return ExitCode.OK
-
-
-def _text(name: str, resources: Path) -> str:
-    if name.startswith(_FILE):
-        try:
-            return Path(name.removeprefix(_FILE)).read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Stop(f"the signing key {name} cannot be read: {error}") from error
-    store, slash, key = name.partition("/")
-    if not (store and slash and key):
-        raise Stop("a signing key is named as secretstore/key or file:release.pem", ExitCode.USAGE)
-    if port := os.environ.get("DAPR_HTTP_PORT"):
-        return _from_sidecar(int(port), store, key)
-    return local_secret(read_resources(resources), store, key)
-
-
-def _from_sidecar(port: int, store: str, key: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    try:
-        connection.request("GET", f"/v1.0/secrets/{quote(store, safe='')}/{quote(key, safe='')}")
-        reply = connection.getresponse()
-        body = reply.read()
-    except OSError as error:
-        raise Stop(f"the sidecar on port {port} does not give {store}/{key}: {error}") from error
-    finally:
-        connection.close()
-    if reply.status != http.HTTPStatus.OK:
-        raise Stop(f"the sidecar does not give {store}/{key}: HTTP {reply.status}")
-    try:
-        return str(json.loads(body)[key])
-    except (ValueError, KeyError, TypeError) as error:
-        raise Stop(f"secret store {store!r} has no {key!r}") from error

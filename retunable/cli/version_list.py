@@ -15,21 +15,27 @@ from retunable.release.store.database import Transaction
 from retunable.release.store.records import Version
 
 
-def list_versions(place: Place, *, limit: int, output: Output) -> ExitCode:
-    """List the latest versions with their marks."""
+def list_versions(place: Place, *, limit: int, before: int | None, output: Output) -> ExitCode:
+    """List one page of versions, newest first, with their marks."""
     with release_store(place) as store, store.snapshot() as work:
-        found = versions.versions(work, place.agent, at_most=limit)
+        below = versions.ALL if before is None else before
+        found = versions.versions(work, place.agent, before=below, at_most=limit)
         marks = active_marks(work, place.agent)
         now = work.now
+    # Numbers have no gap, so the last one listed says how many are older.
+    older = found[-1].number - 1 if found else 0
     for version in found:
         output.line(_line(version, marks.get(version.number, ()), now))
+    if older:
+        output.line(f"{older:,} older: retune versions {place.agent} --before {older + 1}")
     if not found:
-        output.line(f"{place.agent} has no version; retune save makes one")
+        output.line(_nothing(place, before))
     output.result(
         {
             "agent": place.agent,
             "active": {env: number for number, envs in marks.items() for env in envs},
             "versions": plain(found),
+            "older": older,
         }
     )
     return ExitCode.OK
@@ -68,6 +74,12 @@ def active_marks(work: Transaction, agent: str) -> dict[int, tuple[str, ...]]:
         if active is not None and active.version is not None:
             marks[active.version] = (*marks.get(active.version, ()), environment)
     return marks
+
+
+def _nothing(place: Place, before: int | None) -> str:
+    if before is None:
+        return f"{place.agent} has no version; retune save makes one"
+    return f"{place.agent} has no version below {before}"
 
 
 def _line(version: Version, marks: tuple[str, ...], now: datetime) -> str:

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from retunable.cli.agent_client import Report
 from retunable.cli.confirmation import Confirmation, Replica, confirm, exit_code, replicas_of
 from retunable.cli.exits import ExitCode
-from retunable.cli.expectation import Applied, Expectation, Rejected
+from retunable.cli.expectation import Applied, Rejected
 from retunable.cli.output import Output, shown
+from retunable.cli.place import Place
 from retunable.cli.target import Target, find_store, find_target
 from retunable.cli.where import Where
-from retunable.release.opening import open_writer
-from retunable.release.writer import Change, ConfigurationWriter, Expected
+from retunable.cli.write import Write
+from retunable.release.opening import open_publisher
+from retunable.release.writer import Publisher
 from retunable.serve.address import running_agents
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from retunable.cli.recording import Recorder
 
 NOBODY: Final = "no running agent was found in .retunable/agents of this folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a command writes: the agent, its replicas as they were before, the open store."""
+    """Where a command writes: the agent, its replicas as they were before, the open store.
+
+    ``recorder`` goes through the release store; None where none is known.
+    """
 
     target: Target
-    writer: ConfigurationWriter
+    writer: Publisher
     replicas: tuple[Replica, ...]
+    recorder: Recorder | None = None
 
     @property
     def before(self) -> Report | None:
@@ -37,47 +48,47 @@ class Desk:
         return next((b for b in reports if b and b["config"] is not None), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
-    """What to write and what it should bring about.
-
-    ``fields`` are the names of the fields that it is about, ``wanted`` the values that some of
-    them should take.
-    """
-
-    changes: Mapping[str, Change]
-    expectations: tuple[Expectation, ...]
-    fields: tuple[str, ...]
-    wanted: Mapping[str, Any] = field(default_factory=dict)
-    expect: Expected | None = None
-
-
 def the_target(where: Where) -> Target:
     """Find the agent that is meant among those that run here."""
     return find_target(where, running_agents())
 
 
 @contextmanager
-def desk(where: Where, target: Target) -> Iterator[Desk]:
-    """Open the agent's store and ask its replicas how they are."""
-    writer = open_writer(find_store(where, target))
+def desk(place: Place, target: Target, *, reason: str) -> Iterator[Desk]:
+    """Open the agent's store, and the release store where one is known; ask its replicas."""
+    writer = open_publisher(find_store(place.where, target))
     try:
-        yield Desk(target, writer, replicas_of(target.replicas))
+        with _recorder(place, target, writer, reason) as recorder:
+            yield Desk(target, writer, replicas_of(target.replicas), recorder)
     finally:
         writer.close()
 
 
+def _recorder(
+    place: Place, target: Target, writer: Publisher, reason: str
+) -> AbstractContextManager[Recorder | None]:
+    if not place.has_releases:
+        return nullcontext()
+    from retunable.cli.recording import recorder  # a quarter of a second of imports
+
+    return recorder(place, target, writer, reason=reason)
+
+
 def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> ExitCode:
     """Write, wait up to ``wait`` seconds (None: not at all), and report."""
-    at.writer.write(write.changes, expect=write.expect)
+    expectations = write.expectations
+    if at.recorder is None:
+        at.writer.write(write.changes, expect=write.expect)
+    else:
+        expectations = at.recorder.write(write)
     written_at = time.monotonic()
     confirmations: tuple[Confirmation, ...] = ()
     if wait is not None:
         confirmations = confirm(
-            at.replicas, write.expectations, written_at=written_at, timeout_seconds=wait
+            at.replicas, expectations, written_at=written_at, timeout_seconds=wait
         )
     changes = _changes(at, write, confirmations)
-    code = exit_code(confirmations, waited=wait is not None)
+    code = exit_code([one.outcome for one in confirmations], waited=wait is not None)
     for change in changes:
         output.line(_change_line(change))
     for line in _outcome_lines(at, confirmations, waited=wait is not None):
@@ -87,6 +98,7 @@ def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> 
             "agent": at.target.agent,
             "environment": at.target.environment,
             "store": at.writer.describe(),
+            "releases": at.recorder.plane.store.describe() if at.recorder else None,
             "keys": list(write.changes),
             "changes": changes,
             "confirmed": code is ExitCode.OK and wait is not None,

@@ -38,7 +38,8 @@ class Effective:
 
     ``checksum`` is the effective checksum, ``version_checksum`` that of the version below the
     overrides (None without a release). ``override_keys`` are the field names set by field keys
-    and by the envelope's own overrides, ``flags`` the names of the flags that are on.
+    and by the envelope's own overrides, ``flags`` the names of the flags that are on. ``rollout`` is
+    the id of the rollout that decided the variant, at its stage ``rollout_stage``.
     """
 
     config: AgentConfig
@@ -50,6 +51,8 @@ class Effective:
     generation: int | None
     override_keys: tuple[str, ...]
     flags: tuple[str, ...] = ()
+    rollout: str | None = None
+    rollout_stage: int | None = None
 
 
 class VariantReason(StrEnum):
@@ -175,6 +178,7 @@ def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) 
     if version is not None and (variant == "canary" or flags):
         layered = _layers(snapshot, variant, version.config, overrides).with_flags(flags)
         config, told, joined = layered.config, layered.checksum, layered.flags
+    rollout = snapshot.rollout if snapshot.canary is not None else None
     return Effective(
         config=config,
         checksum=told,
@@ -185,6 +189,8 @@ def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) 
         generation=snapshot.generation,
         override_keys=tuple(overrides),
         flags=tuple(flag.name for flag in joined),
+        rollout=rollout.id if rollout else None,
+        rollout_stage=rollout.stage if rollout else None,
     )
 
 

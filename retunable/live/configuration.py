@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from retunable.config.declaration import Declaration
+from retunable.config.items import StoreKind
 from retunable.config.snapshot import Snapshot
 from retunable.errors import ConfigurationError, NotReady
 from retunable.live.callbacks import Callback
@@ -31,6 +32,7 @@ from retunable.live.subscription import ConfigSubscription
 from retunable.live.supervision import SupervisedTask
 from retunable.live.targets import claimed
 from retunable.live.watcher import Watcher
+from retunable.live.witness import ItemChange
 
 logger = logging.getLogger("retunable")
 
@@ -91,6 +93,14 @@ class LiveConfiguration:
         As for ``on_change``: in order, one at a time, put together while one runs.
         """
         return self._cell.board.callbacks.add(callback)
+
+    def on_item_change(self, callback: Callable[[tuple[ItemChange, ...], StoreKind], None]) -> None:
+        """Call ``callback`` for what changed in the store between two readings, used or not.
+
+        At once and on the event loop, before the snapshot changes; it must neither wait nor raise.
+        The first reading is compared with what is remembered on disk.
+        """
+        self._cell.witnessed = callback
 
     async def start(self) -> None:
         """Read the first snapshot and go on watching.

@@ -86,6 +86,18 @@ class LastGoodFile:
             raise
         _sync_directory(self.path.parent)
 
+    def age_mark(self) -> float | None:
+        """Return when the file was last written or marked, in seconds since the epoch."""
+        try:
+            return self.path.stat().st_mtime
+        except OSError:
+            return None
+
+    def set_age_mark(self) -> None:
+        """Mark the file as fresh; a disk that refuses leaves an older mark, which is true too."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
     def _set_aside(self, error: Exception) -> None:
         aside = self.path.with_suffix(".corrupt")
         logger.warning(

@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import logging
 from functools import partial
+from typing import Final
 
 from retunable.config.last_good import LastGood
 from retunable.live.last_good_file import LastGoodFile
 from retunable.live.threads import run_in_daemon_thread
 
 logger = logging.getLogger("retunable")
+
+STILL_SO_SECONDS: Final = 60.0
 
 
 class Memory:
@@ -29,11 +32,22 @@ class Memory:
         self._saved: LastGood | None = None
         self._task: asyncio.Task[None] | None = None
         self._warned = False
+        self.unchanged_at: float | None = None
+        """Until when the store surely held what was on disk at ``load``; seconds since the epoch."""
+        self._still_so_due = 0.0
 
     def load(self) -> LastGood | None:
         """Return what is on disk."""
         self._saved = self._file.load()
+        self.unchanged_at = None if self._saved is None else self._file.age_mark()
         return self._saved
+
+    def still_so(self) -> None:
+        """Note now and then that the store still holds what is on disk, for the next process."""
+        now = asyncio.get_running_loop().time()
+        if self._task is None and now >= self._still_so_due:
+            self._still_so_due = now + STILL_SO_SECONDS
+            self._file.set_age_mark()
 
     def remember(self, last_good: LastGood) -> None:
         """Have the latest items written soon; returns at once."""

@@ -33,6 +33,7 @@ from retunable.live.status_board import StatusBoard
 from retunable.live.store import FailureKind
 from retunable.live.stream_health import StreamHealth
 from retunable.live.subscription import ConfigSubscription
+from retunable.live.witness import ItemChange, Witness
 
 logger = logging.getLogger("retunable")
 
@@ -46,6 +47,11 @@ class SnapshotCell:
         self.board = StatusBoard(declaration.agent, subscription.timings)
         self.memory: Memory | None = None
         self.wall_clock: Callable[[], float] = time.time
+        self.witnessed: Callable[[tuple[ItemChange, ...], StoreKind], None] | None = None
+        self._witness = Witness(
+            call_seconds=subscription.timings.call_deadline_seconds,
+            absent_seconds=subscription.timings.absent_key_seconds,
+        )
         self._declaration = declaration
         self._start_without_store = subscription.start_without_store
         self._last_good = LastGood()
@@ -60,9 +66,12 @@ class SnapshotCell:
         """Take over the last good items of an earlier process."""
         self.memory = memory
         self._last_good = memory.load() or self._last_good
+        if memory.unchanged_at is not None:
+            self._witness.remember(self._last_good.items, at=memory.unchanged_at)
 
     def read(self, known: Known, *, store: StoreKind) -> None:
         """Take in what the store holds."""
+        self._compare(known, store=store)
         if (known, store) != self._built_from or self._has_expired():
             self._build(known, store=store)
         lost = self.snapshot.lost if self.snapshot else ()
@@ -85,6 +94,13 @@ class SnapshotCell:
     def task_died(self, name: str) -> None:
         """A background task is gone for good."""
         self.board.note(TaskDied(name))
+
+    def _compare(self, known: Known, *, store: StoreKind) -> None:
+        changes = self._witness.saw(known.items, store=store, now=self.wall_clock())
+        if changes and self.witnessed is not None:
+            self.witnessed(changes, store)
+        elif self.memory is not None and known.items == self._last_good.items:
+            self.memory.still_so()
 
     def _stand_in(self) -> list[Event]:
         if self._last_good.items:
@@ -116,7 +132,7 @@ class SnapshotCell:
             revision = old.revision + 1 if old else 1
             self.snapshot = replace(built.snapshot, revision=revision)
             self._swapped(old, self.snapshot)
-        if self.memory is not None and built.last_good.items:
+        if self.memory is not None:
             self.memory.remember(built.last_good)
 
     def _swapped(self, old: Snapshot | None, new: Snapshot) -> None:

@@ -1,8 +1,9 @@
 """One publication, and whether it may take the place of what stands in the configuration store.
 
 Pure, and the same on every store: PostgreSQL and SQLite judge with it and compare again in
-``WHERE``; Redis's script says it in Lua. A higher generation always wins. Where what stands has
-no generation, or an equal one, it must be what the publisher was shown.
+``WHERE``; Redis's script says it in Lua. A higher generation always stays. Where what stands has
+no generation, or an equal one, it must be what the publisher was shown; where a canary is
+published, whatever stands: it may be an abort, which knows nothing of generations begun elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Publication:
     """A document's text under its full store key, and what was shown before it.
 
     ``seen`` is what stood under the key. ``overrides`` are field keys: each with what was shown
-    under it, None for nothing. Those that stand are deleted in the same atomic write.
+    under it, None for nothing. Those that stand are deleted in the same atomic write. ``exact``
+    replaces only what was shown, a lower generation too.
     """
 
     key: str
@@ -27,6 +29,7 @@ class Publication:
     generation: int
     seen: Item | Unreadable | None
     overrides: Mapping[str, Item | None] = field(default_factory=dict)
+    exact: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -67,7 +70,7 @@ def judge(publication: Publication, items: Items) -> Landing:
     generation = stored_document(standing).generation
     if generation > publication.generation:
         return Outrun(generation)
-    replaces = 0 < generation < publication.generation
+    replaces = 0 < generation < publication.generation and not publication.exact
     moved = () if replaces or standing == publication.seen else (publication.key,)
     return Moved(found) if (found := (*moved, *_moved_overrides(publication, items))) else Landed()
 

@@ -53,12 +53,23 @@ class PostgresWriter:
 
     def write(self, changes: Mapping[str, Change], *, expect: Expected | None = None) -> None:
         """Write all changes in one transaction, if what is expected still stands there."""
+        self.write_on(self.connection, changes, expect=expect)
+
+    def write_on(
+        self,
+        connection: Connection,
+        changes: Mapping[str, Change],
+        *,
+        expect: Expected | None = None,
+    ) -> None:
+        """As ``write``, inside the transaction of another connection to this database."""
         for key, text in changes.items():
             if text == "":
                 raise StoreWriteError(
                     f"{key}: an empty value counts as absent; use: retune unset {key}"
                 )
-        self._call(lambda: self._table.write(changes, expect or {}))
+        table = ConfigurationTable(connection, self._url.table)
+        self._call(lambda: table.write(changes, expect or {}))
 
     def publish(self, publication: Publication) -> Landing:
         """Judge what stands, and compare it again in the ``WHERE`` of the write."""

@@ -1,6 +1,6 @@
 -- Puts a document in the place of what stands, by the rules of landing.py, in one atomic step.
 -- KEYS: the document, then field keys. ARGV: the text, its generation, then for each key three:
--- how it was shown ('absent', 'item' or 'unreadable'), its value, its version.
+-- how it was shown ('absent', 'item' or 'unreadable'), its value, its version. Last: 'exact' or ''.
 local function item(raw)
     if not raw then return nil end
     local bar = string.find(raw, '||', 1, true)
@@ -43,7 +43,8 @@ local standing = generation(items[1])
 if standing > ours then return {'outrun', string.format('%.0f', standing)} end
 
 local moved = {'moved'}
-if not (standing > 0 and standing < ours) and not as_shown(1) then moved[2] = KEYS[1] end
+local replaces = standing > 0 and standing < ours and ARGV[#ARGV] ~= 'exact'
+if not replaces and not as_shown(1) then moved[2] = KEYS[1] end
 for place = 2, #KEYS do
     if items[place] and not as_shown(place) then moved[#moved + 1] = KEYS[place] end
 end

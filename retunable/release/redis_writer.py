@@ -73,6 +73,7 @@ class RedisWriter:
         shown = {publication.key: publication.seen, **publication.overrides}
         for item in shown.values():
             arguments += _shown(item)
+        arguments.append(b"exact" if publication.exact else b"")
         script = files("retunable.release").joinpath("publish.lua").read_text(encoding="utf-8")
         publish = self.client.register_script(script)
         return _landing(self._call(lambda: publish(keys=publication.keys, args=arguments)))

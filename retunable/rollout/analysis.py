@@ -63,6 +63,10 @@ class Analysis:
         """Take an event, in whatever order and however often it comes."""
         self._enrolment.see(event)
 
+    def mature(self, now: float) -> None:
+        """Decide who has matured by now; what comes later changes nothing of them."""
+        self._enrolment.mature(now)
+
     def rebase(self, basis: Basis) -> bool:
         """Start anew where something else is compared from now on; tell whether that is so."""
         if basis == self._basis:
@@ -76,7 +80,7 @@ class Analysis:
         self, *, now: float, started_at: float, stage_started_at: float, stage: int, stages: int
     ) -> Verdict:
         """Decide who has matured by now, and return the verdict of the stages up to this one."""
-        self._enrolment.mature(now)
+        self.mature(now)
         look = Look(
             now=now,
             started_at=started_at,

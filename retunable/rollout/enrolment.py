@@ -123,7 +123,10 @@ class Enrolment:
         elif exposure.started_at < user.enrolled_at:
             user.enrolled_at = exposure.started_at
             heapq.heappush(self._due, (exposure.started_at, name))
-        return user.runs.setdefault(exposure.run, Run(exposure.run, exposure.started_at))
+        run = user.runs.setdefault(exposure.run, Run(exposure.run, exposure.started_at))
+        # An outcome reckons the start back from its end, perhaps by another replica's clock.
+        run.started_at = min(run.started_at, exposure.started_at)
+        return run
 
     def _leave_out(self, exposure: Exposure) -> None:
         if exposure.run in self._left_out:

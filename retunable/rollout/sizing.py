@@ -45,7 +45,10 @@ def estimate(
     if not cohorts:
         return Estimate(inf, inf)
     share = sum(len(c.canary) for c in cohorts) / sum(_width(c) for c in cohorts)
-    users = float(ceil(users_needed(policy, share=share, bad_rates=bad_rates)))
+    needed = users_needed(policy, share=share, bad_rates=bad_rates)
+    if needed == inf:
+        return Estimate(inf, inf)
+    users = float(ceil(needed))
     return Estimate(users, _seconds(policy, cohorts, users, users_per_day))
 
 

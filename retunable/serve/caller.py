@@ -47,14 +47,14 @@ class Caller:
 
     @classmethod
     def of(cls, *, user: str | None, attributes: str | None) -> Caller:
-        """Read the two texts; an empty user is none.
+        """Read the two texts.
 
         Raises:
             BadCaller: the user is no text of the right length, or the attributes are no JSON
                 object of strings.
         """
         name = None if user is None else _user(user)
-        return cls(name or None, None if attributes is None else _attributes(attributes))
+        return cls(name, None if attributes is None else _attributes(attributes))
 
     def asks(self, *, conversation_id: str | None, run_id: str | None) -> Asked:
         """Return what a run is asked with on this caller's behalf."""
@@ -68,8 +68,11 @@ class Caller:
 
 def _user(text: str) -> str:
     user = _decoded(text[len(ENCODED) :]) if text.upper().startswith(ENCODED) else text
-    if user and not is_usable(user):
-        raise BadCaller(f"{USER_NAME} has at most {LONGEST_ID_BYTES} bytes of UTF-8")
+    if not is_usable(user):
+        raise BadCaller(
+            f"{USER_NAME} has 1 to {LONGEST_ID_BYTES} bytes of UTF-8; leave it out for a caller "
+            "without a user"
+        )
     if any(character < " " or character == "\x7f" for character in user):
         raise BadCaller(f"{USER_NAME} must not have control characters")
     return user

@@ -55,7 +55,7 @@ async def run_forever(
 
 async def _run(agent: DurableAgent, *, http: str | None, callbacks: Address | None) -> None:
     async with AsyncExitStack() as stack:
-        told = await stack.enter_async_context(_told_to_end())
+        told = await stack.enter_async_context(told_to_end())
         waiting = asyncio.create_task(told.wait())
         stack.callback(waiting.cancel)
         # Before all else: what the faces say of the sidecar is read from the environment.
@@ -116,7 +116,7 @@ async def _stop(agent: DurableAgent, starting: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _told_to_end() -> AsyncIterator[asyncio.Event]:
+async def told_to_end() -> AsyncIterator[asyncio.Event]:
     """Set an event at the first signal; a second one ends the process as usual."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

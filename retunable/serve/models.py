@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
 from retunable.agent.status import AgentStatus
-from retunable.config.rejection import Rejection
+from retunable.config.constraints import Constraints
+from retunable.config.fieldset import complete_config
+from retunable.config.rejection import Refused, Rejection
 from retunable.config.snapshot import Provenance, Snapshot
 from retunable.errors import NotReady
 from retunable.serve.served import ServedAgent
@@ -59,6 +62,9 @@ class ConfigReport(BaseModel):
     last_replacement_cause: str | None
     provider_refusal: str | None
     embedded_restarts: int | None = None
+    expired_flags: tuple[str, ...] = ()
+    events_waiting: int = 0
+    events_dropped: int = 0
     registered_tools: tuple[str, ...] = ()
     keys: Keys
 
@@ -82,6 +88,34 @@ class ConfigReport(BaseModel):
                 "registered_tools": sorted(declaration.constraints.registered_tools or ()),
                 "keys": Keys(document=declaration.document, prefix=declaration.prefix),
             }
+        )
+
+
+class ConfigFault(BaseModel):
+    """What keeps the program from running on a config, and the fields that it is about."""
+
+    fields: tuple[str, ...]
+    reason: str
+
+
+class ConfigCheck(BaseModel):
+    """Whether the program behind this agent could run on a config: it can where there is no fault."""
+
+    faults: tuple[ConfigFault, ...]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], constraints: Constraints) -> Self:
+        """Check a complete config: every field, tools as a list."""
+        try:
+            violations = constraints.check(complete_config(config))
+        except Refused as refusal:
+            named = () if refusal.field is None else (refusal.field,)
+            return cls(faults=(ConfigFault(fields=named, reason=refusal.reason),))
+        return cls(
+            faults=tuple(
+                ConfigFault(fields=tuple(sorted(violation.fields)), reason=violation.reason)
+                for violation in violations
+            )
         )
 
 

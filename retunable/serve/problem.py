@@ -20,6 +20,7 @@ from retunable.errors import (
     RunTimeout,
     RunUnknown,
     Unavailable,
+    UserUnusable,
 )
 from retunable.serve.caller import BadCaller
 
@@ -72,7 +73,7 @@ def problem_of(error: Exception) -> Problem:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), part=error.part)
         case ValidationError():
             return problem_of_faults(error.errors(include_url=False, include_context=False))
-        case BadCaller():
+        case BadCaller() | UserUnusable():
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         case RetunableError():
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))

@@ -7,13 +7,14 @@ router is included there.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from retunable.serve.models import ConfigReport, Health, Readiness
+from retunable.serve.models import ConfigCheck, ConfigReport, Health, Readiness
 from retunable.serve.problem_route import ProblemRoute
+from retunable.serve.problems import documented
 from retunable.serve.run_routes import add_runs
 from retunable.serve.served import ServedAgent
 
@@ -33,6 +34,20 @@ def _add_config(routes: APIRouter, agent: ServedAgent) -> None:
     @routes.get("/agent/config", tags=["agent"], summary="What the agent runs on, and from where")
     async def config() -> ConfigReport:
         return ConfigReport.of(agent)
+
+    @routes.post(
+        "/agent/config/check",
+        tags=["agent"],
+        summary="Whether the program could run on a config",
+        responses=documented(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
+    )
+    async def check(config: dict[str, Any]) -> ConfigCheck:
+        return ConfigCheck.of(config, agent.declaration.constraints)
 
 
 def _add_health(routes: APIRouter, agent: ServedAgent) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from retunable.agent.runs.records import StepRecord
+from retunable.agent.runs.telling import Rating
 from retunable.agent.runs.views import ExplainedStep, RunStatus
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
@@ -43,6 +44,14 @@ class RunAnswer(BaseModel):
     steps: tuple[StepRecord, ...]
     tokens: int
     stop_reason: str
+
+
+class Feedback(BaseModel):
+    """How a user liked the answer of a run; of several ratings of one user the last one counts."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rating: Rating
 
 
 class RunList(BaseModel):

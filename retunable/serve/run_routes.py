@@ -15,7 +15,14 @@ from retunable.serve.caller import ATTRIBUTES_NAME, LONGEST_USER_TEXT, USER_NAME
 from retunable.serve.problems import documented, refused
 from retunable.serve.progress import MEDIA_TYPE, events
 from retunable.serve.run_ids import run_id_of_key
-from retunable.serve.run_models import PRINTABLE, Forgotten, RunAnswer, RunList, RunRequest
+from retunable.serve.run_models import (
+    PRINTABLE,
+    Feedback,
+    Forgotten,
+    RunAnswer,
+    RunList,
+    RunRequest,
+)
 from retunable.serve.served import ServedAgent
 
 MOST_RUNS: Final = 500
@@ -62,6 +69,7 @@ def add_runs(routes: APIRouter, agent: ServedAgent) -> None:
     _add_explain(routes, agent)
     _add_steps(routes, agent)
     _add_stop(routes, agent)
+    _add_feedback(routes, agent)
     _add_state(routes, agent)
     _add_forget(routes, agent)
 
@@ -179,6 +187,25 @@ def _add_stop(routes: APIRouter, agent: ServedAgent) -> None:
     )
     async def stop(run_id: RunId) -> RunStatus:
         return await agent.stop_run(run_id)
+
+
+def _add_feedback(routes: APIRouter, agent: ServedAgent) -> None:
+    @routes.post(
+        "/agent/runs/{run_id:path}/feedback",
+        status_code=HTTPStatus.NO_CONTENT,
+        tags=["runs"],
+        summary="Rate the answer of a run; the last rating of a user counts",
+        responses=documented(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.GONE,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            *_ONE,
+        ),
+    )
+    async def feedback(run_id: RunId, given: Feedback, user: UserHeader = None) -> None:
+        caller = _caller(user, None)
+        await agent.feedback(run_id, given.rating, user_id=caller.user_id)
 
 
 def _add_forget(routes: APIRouter, agent: ServedAgent) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from retunable.agent.runs.records import RunResult
+from retunable.agent.runs.telling import Rating
 from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus
 from retunable.config.declaration import Declaration
@@ -38,13 +39,16 @@ class TakesRuns(Protocol):
 
 
 class KeepsRuns(Protocol):
-    """Tells what became of runs, ends them and forgets what was said in them."""
+    """Tells what became of runs, takes ratings, ends runs and forgets what was said in them."""
 
     async def run_state(self, run_id: str) -> RunStatus: ...
     async def runs(self, *, limit: int = 50) -> tuple[RunStatus, ...]: ...
     async def explain(self, run_id: str) -> Explanation: ...
     def follow(self, run_id: str) -> AsyncIterator[ExplainedStep]: ...
     async def stop_run(self, run_id: str) -> RunStatus: ...
+    async def feedback(
+        self, run_id: str, rating: Rating, *, user_id: str | None = None
+    ) -> None: ...
     async def forget(self, conversation_id: str) -> int: ...
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final, Self
 from retunable.errors import DatabaseUnavailable
 from retunable.sidecar.connection import Schema, connect
 from retunable.sidecar.files import check_writable, make_private_file
-from retunable.sidecar.transactions import PATIENCE_SECONDS, Job, Result, TransactionThread
+from retunable.sidecar.group_commit import GroupCommit
+from retunable.sidecar.transactions import PATIENCE_SECONDS, Job, Result, Transactions
 
 CLOSE_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 0.2
@@ -26,7 +27,7 @@ _VACUUMED_PAGES: Final = 512
 class Database:
     """An open file. Everybody in this process who writes to it shares this one object."""
 
-    def __init__(self, path: Path, *, writer: TransactionThread, reader: TransactionThread) -> None:
+    def __init__(self, path: Path, *, writer: GroupCommit, reader: GroupCommit) -> None:
         self.path = path
         self._writer = writer
         self._reader = reader
@@ -43,7 +44,8 @@ class Database:
         """Open or make a file with the tables of all rooms that share it.
 
         ``patience_seconds`` is how long a call waits while another process holds the file.
-        ``replaceable``: somebody may delete the file while it is used, and a new one is used then.
+        ``replaceable``: other processes write the file too, and may delete it while it is used; a
+        new one is used then.
 
         Raises:
             DataUnusable: it cannot be used; the message says why.
@@ -56,53 +58,58 @@ class Database:
 
         make_private_file(path)
         check_writable(path)
-        common: Any = {
-            "path": path,
-            "patience_seconds": patience_seconds,
-            "replaceable": replaceable,
-        }
-        writer = TransactionThread(
-            lambda: connect(path, schemas), begin="BEGIN IMMEDIATE", **common
-        )
+        common: Any = {"path": path, "replaceable": replaceable}
         return cls(
-            path, writer=writer, reader=TransactionThread(read_only, begin="BEGIN", **common)
+            path,
+            writer=GroupCommit(
+                Transactions(lambda: connect(path, schemas), begin="BEGIN IMMEDIATE", **common),
+                patience_seconds=patience_seconds,
+                alone=not replaceable,
+            ),
+            reader=GroupCommit(
+                Transactions(read_only, begin="BEGIN", **common),
+                patience_seconds=patience_seconds,
+                alone=not replaceable,
+            ),
         )
 
-    async def write(self, job: Job[Result]) -> Result:
+    async def write(self, job: Job[Result], *, long: bool = False) -> Result:
         """Run a job in a transaction; when this returns, what it did survives a power cut.
 
         A job that raises has changed nothing. If the caller is cancelled before the job began, it
-        never runs.
+        never runs. ``long`` is one that would hold up the event loop.
 
         Raises:
             DatabaseUnavailable: nothing was changed.
         """
-        return await asyncio.wrap_future(self._writer.submit(job))
+        return await self._writer.submit(job, long=long)
 
-    async def write_sometime(self, job: Job[Result]) -> Result:
+    async def write_sometime(self, job: Job[Result], *, long: bool = False) -> Result:
         """Write as ``write`` does, again and again while the file is busy or the disk full.
 
         For results that their sender would not send a second time.
         """
         while True:
             try:
-                return await self.write(job)
+                return await self.write(job, long=long)
             except DatabaseUnavailable as error:
                 if error.reason not in ("busy", "full"):
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def read(self, job: Job[Result]) -> Result:
+    async def read(self, job: Job[Result], *, long: bool = False) -> Result:
         """Run a job that only reads; all it sees stood there at the same moment.
+
+        ``long`` is one that would hold up the event loop.
 
         Raises:
             DatabaseUnavailable: the file cannot be read.
         """
-        return await asyncio.wrap_future(self._reader.submit(job))
+        return await self._reader.submit(job, long=long)
 
     async def vacuum(self) -> None:
         """Give the file's free pages back to the disk, a few milliseconds of the writer at a time."""
-        while await self.write(_vacuum) == _VACUUMED_PAGES:
+        while await self.write(_vacuum, long=True) == _VACUUMED_PAGES:
             pass
 
     def close(self) -> None:

@@ -58,9 +58,9 @@ class Housekeeping:
         """
         now = self._clock()
         await self._meet_the_clock(now)
-        while await self._state.write(lambda c: delete_expired(c, now=now)):
+        while await self._state.write(lambda c: delete_expired(c, now=now), long=True):
             pass
-        while await self._messages.write(lambda c: forget_old(c, now=now)):
+        while await self._messages.write(lambda c: forget_old(c, now=now), long=True):
             pass
         await self._state.vacuum()
         await self._messages.vacuum()

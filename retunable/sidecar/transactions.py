@@ -1,20 +1,18 @@
-"""A thread that runs all transactions of one connection, those that wait at the same time as one.
+"""Transactions of one connection, each of several jobs: begun, done, made durable, or taken back.
 
-Group commit: while one batch is made durable (an fsync), the next one gathers. Each job of a batch
-stands in a savepoint of its own, so that one which raises takes only itself back.
+Each job of a batch stands in a savepoint of its own, so that one which raises takes only itself
+back. No thread and no event loop here: ``group_commit`` says who does which part.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from retunable.errors import DatabaseUnavailable
 from retunable.sidecar.connection import identity, told_as_unavailable
@@ -22,11 +20,23 @@ from retunable.sidecar.connection import identity, told_as_unavailable
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Result]
 
-BATCH_JOBS: Final = 128
 PATIENCE_SECONDS: Final = 30.0
 """How long a transaction waits while another process holds the file."""
 
-_Waiting = tuple[Job[Any], "Future[Any]"]
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What a job raised, to be handed on when the others of its batch are durable."""
+
+    error: Exception
+
+
+Outcomes: TypeAlias = "list[object]"
+"""What each job of a batch returned, or ``Raised``."""
+
+
+def _never() -> bool:
+    return False
 
 
 def run_alone(
@@ -42,7 +52,7 @@ def run_alone(
         DatabaseUnavailable: nothing was changed.
     """
     with told_as_unavailable(path):
-        _begin(connection, "BEGIN IMMEDIATE", patience_seconds, given_up=lambda: False)
+        _begin(connection, "BEGIN IMMEDIATE", patience_seconds, given_up=_never)
         try:
             result = job(connection)
             connection.execute("COMMIT")
@@ -52,12 +62,11 @@ def run_alone(
     return result
 
 
-class TransactionThread:
-    """Runs jobs in the order in which they came; ``begin`` says what they may do.
+class Transactions:
+    """One connection; ``begin`` says what jobs may do. Used by one thread at a time.
 
-    A job gets the connection inside a transaction and leaves that alone. It is given up with
-    DatabaseUnavailable where the file stays busy for ``patience_seconds``. A ``replaceable`` file
-    may be deleted at any time: what then stands under its name is used.
+    A job gets the connection inside a transaction and leaves that alone. A ``replaceable`` file may
+    be deleted at any time: what then stands under its name is used.
     """
 
     def __init__(
@@ -66,113 +75,89 @@ class TransactionThread:
         *,
         path: Path,
         begin: Literal["BEGIN", "BEGIN IMMEDIATE"],
-        patience_seconds: float,
         replaceable: bool,
     ) -> None:
+        self.path = path
+        self.writes = begin == "BEGIN IMMEDIATE"
         self._connect = connect
         self._connection = connect()
         self._identity = identity(path)
         self._replaceable = replaceable
-        self._path = path
         self._begin = begin
-        self._patience_seconds = patience_seconds
-        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._closing = threading.Event()
-        # A daemon: a disk that hangs cannot hold up the end of the process.
-        self._thread = threading.Thread(target=self._serve, name=f"db {path.name}", daemon=True)
-        self._thread.start()
 
-    def submit(self, job: Job[Result]) -> Future[Result]:
-        """Have a job done; its result comes when it is durable."""
-        future: Future[Result] = Future()
-        if self._closing.is_set():
-            future.set_exception(self._closed())
-        else:
-            self._waiting.put((job, future))
-        return future
-
-    def close(self, *, within_seconds: float) -> None:
-        """Do what waits, then close the connection; a busy file is not waited for."""
-        self._closing.set()
-        self._waiting.put(None)
-        self._thread.join(within_seconds)
-
-    def _serve(self) -> None:
+    def run(
+        self, jobs: Sequence[Job[Any]], *, patience_seconds: float, given_up: Callable[[], bool]
+    ) -> Outcomes:
+        """Do jobs and make them durable, all of it here."""
         try:
-            while (batch := self._next_batch()) is not None:
-                self._run(batch)
-        finally:
-            self._closing.set()
-            self._connection.close()
-            self._refuse_the_rest()
+            outcomes = self.start(jobs, patience_seconds=patience_seconds, given_up=given_up)
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait
+            return [Raised(error)] * len(jobs)
+        return self.finish(outcomes)
 
-    def _next_batch(self) -> list[_Waiting] | None:
-        """Wait for jobs; None when all are done and none will come."""
-        first = self._waiting.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < BATCH_JOBS:
-            try:
-                more = self._waiting.get_nowait()
-            except Empty:
-                break
-            if more is None:
-                self._waiting.put(None)
-                break
-            batch.append(more)
-        # Whoever gave up while waiting gets nothing done behind their back.
-        return [one for one in batch if one[1].set_running_or_notify_cancel()]
+    def start(
+        self,
+        jobs: Sequence[Job[Any]],
+        *,
+        patience_seconds: float = 0.0,
+        given_up: Callable[[], bool] = _never,
+    ) -> Outcomes:
+        """Begin a transaction and do jobs in it; without patience, SQLite still waits a little.
 
-    def _run(self, batch: list[_Waiting]) -> None:
+        Raises:
+            DatabaseUnavailable: nothing is begun; another process holds the file, or it is gone.
+        """
         try:
-            with told_as_unavailable(self._path):
+            with told_as_unavailable(self.path):
                 self._meet_the_file()
-                _begin(
-                    self._connection,
-                    self._begin,
-                    self._patience_seconds,
-                    given_up=self._closing.is_set,
-                )
-                done = [(future, self._attempt(job)) for job, future in batch]
+                _begin(self._connection, self._begin, patience_seconds, given_up=given_up)
+                if len(jobs) == 1:
+                    return [jobs[0](self._connection)]
+                return [self._attempt(job) for job in jobs]
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def finish(self, outcomes: Outcomes) -> Outcomes:
+        """Make durable what was done; return what is true of each job now."""
+        try:
+            with told_as_unavailable(self.path):
                 self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait
             self._roll_back()
-            for _, future in batch:
-                future.set_exception(error)
-            return
-        for future, outcome in done:
-            if isinstance(outcome, _Raised):
-                future.set_exception(outcome.error)
-            else:
-                future.set_result(outcome)
+            return [Raised(error)] * len(outcomes)
+        return outcomes
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def _meet_the_file(self) -> None:
         """Notice that another file stands under the name: ours would be a deleted one by now."""
-        standing = identity(self._path)
+        standing = identity(self.path)
         if standing == self._identity:
             return
         if not self._replaceable:
             raise DatabaseUnavailable(
-                f"{self._path} was deleted or replaced while it was in use; restart the sidecar",
-                path=self._path,
+                f"{self.path} was deleted or replaced while it was in use; restart the sidecar",
+                path=self.path,
                 reason="broken",
             )
         opened = self._connect()
         self._connection.close()
         self._connection = opened
-        self._identity = identity(self._path)
+        self._identity = identity(self.path)
 
-    def _attempt(self, job: Job[Any]) -> Any:
+    def _attempt(self, job: Job[Any]) -> object:
         self._connection.execute("SAVEPOINT job")
         try:
-            with told_as_unavailable(self._path):
+            with told_as_unavailable(self.path):
                 result = job(self._connection)
         except Exception as error:
             if not self._connection.in_transaction:
                 raise  # SQLite took the whole batch back: a full disk, a broken file
             self._connection.execute("ROLLBACK TO job")
-            result = _Raised(error)
+            result = Raised(error)
         self._connection.execute("RELEASE job")
         return result
 
@@ -180,20 +165,6 @@ class TransactionThread:
         if self._connection.in_transaction:
             with suppress(sqlite3.Error):  # of a disk that is gone; the next BEGIN says so too
                 self._connection.execute("ROLLBACK")
-
-    def _refuse_the_rest(self) -> None:
-        while True:
-            try:
-                waiting = self._waiting.get_nowait()
-            except Empty:
-                return
-            if waiting is not None and waiting[1].set_running_or_notify_cancel():
-                waiting[1].set_exception(self._closed())
-
-    def _closed(self) -> DatabaseUnavailable:
-        return DatabaseUnavailable(
-            f"{self._path} is closed: the sidecar is stopping", path=self._path, reason="closed"
-        )
 
 
 def _begin(
@@ -214,10 +185,3 @@ def _begin(
                 raise
         else:
             return
-
-
-class _Raised:
-    """What a job raised, to be handed on when the others of its batch are durable."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error

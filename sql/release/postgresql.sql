@@ -187,10 +187,265 @@ ALTER TABLE release_approvals ENABLE ALWAYS TRIGGER release_append_only,
 ALTER TABLE release_policies ENABLE ALWAYS TRIGGER release_append_only,
     ENABLE ALWAYS TRIGGER release_check_detail;
 
+-- What replicas tell: the latest heartbeat of each, and the changes of the configuration store that
+-- no command of ours made.
+
+-- Not append-only: it says how things are now. seen_at is by this database's clock, at_ms by the
+-- replica's; rejected and override_keys are JSON.
+CREATE TABLE release_replicas (
+    agent text NOT NULL,
+    environment text NOT NULL,
+    replica text NOT NULL,
+    seen_at timestamptz NOT NULL,
+    at_ms bigint NOT NULL,
+    interval_ms integer NOT NULL CHECK (interval_ms >= 1),
+    revision bigint NOT NULL,
+    generation bigint,
+    version bigint,
+    status text NOT NULL,
+    stream text,
+    rejected text NOT NULL,
+    override_keys text NOT NULL,
+    address text,
+    PRIMARY KEY (agent, environment, replica)
+);
+
+-- change is a hash of key, old and new, which stand in the audit entry.
+CREATE TABLE release_observations (
+    sequence bigint PRIMARY KEY REFERENCES release_audit,
+    agent text NOT NULL,
+    environment text NOT NULL,
+    change text NOT NULL,
+    not_before_ms bigint NOT NULL,
+    not_after_ms bigint NOT NULL
+);
+CREATE INDEX release_observations_change ON release_observations (agent, environment, change);
+
+-- Who told of an observation: the same event twice counts once, and so does what two replicas saw.
+CREATE TABLE release_observation_reports (
+    event_id text PRIMARY KEY,
+    sequence bigint REFERENCES release_observations,
+    replica text NOT NULL
+);
+CREATE INDEX release_observation_reports_sequence ON release_observation_reports (sequence);
+
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_observations
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+CREATE TRIGGER release_check_detail BEFORE INSERT ON release_observations
+    FOR EACH ROW EXECUTE FUNCTION release_check_detail();
+
+ALTER TABLE release_observations ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_detail;
+
+-- Rollouts, each with its steps; and what replicas tell of runs, of which the counts stay.
+
+CREATE TABLE release_rollouts (
+    sequence bigint PRIMARY KEY REFERENCES release_audit,
+    id text NOT NULL UNIQUE,
+    agent text NOT NULL,
+    environment text NOT NULL,
+    version bigint NOT NULL,
+    checksum text NOT NULL,
+    FOREIGN KEY (agent, version) REFERENCES release_versions (agent, number)
+);
+CREATE INDEX release_rollouts_agent ON release_rollouts (agent, environment);
+
+-- Without a step a rollout is running at its first stage.
+CREATE TABLE release_rollout_steps (
+    sequence bigint PRIMARY KEY REFERENCES release_audit,
+    rollout text NOT NULL REFERENCES release_rollouts (id),
+    state text NOT NULL CHECK (state IN
+        ('running', 'paused', 'held', 'promoted', 'rolled back', 'stopped', 'aborted')),
+    stage integer NOT NULL CHECK (stage >= 0)
+);
+CREATE INDEX release_rollout_steps_rollout ON release_rollout_steps (rollout, sequence);
+
+-- One row for each event of a run, by its event_id; arrived is the order in which they came. Not
+-- append-only: rows of single users go 30 days after their rollout.
+CREATE TABLE release_run_events (
+    arrived bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id text NOT NULL UNIQUE,
+    arrived_at timestamptz NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('exposure', 'outcome', 'feedback')),
+    agent text NOT NULL,
+    environment text NOT NULL,
+    rollout text,
+    run text NOT NULL,
+    user_hmac text,
+    bucket integer,
+    arm text,
+    cohort integer,
+    variant text,
+    version bigint,
+    checksum text,
+    pinned boolean,
+    started_ms bigint NOT NULL,
+    state text,
+    guardrail_failures bigint,
+    limit_hit boolean,
+    input_tokens bigint,
+    output_tokens bigint,
+    latency_ms bigint,
+    cost double precision,
+    rating integer
+);
+CREATE INDEX release_run_events_rollout ON release_run_events (rollout, arrived);
+CREATE INDEX release_run_events_time ON release_run_events (agent, environment, arrived_at);
+CREATE INDEX release_run_events_run ON release_run_events (run);
+
+CREATE TABLE release_run_counts (
+    agent text NOT NULL,
+    environment text NOT NULL,
+    rollout text NOT NULL,
+    version bigint NOT NULL,
+    variant text NOT NULL,
+    started bigint NOT NULL,
+    finished bigint NOT NULL,
+    failed bigint NOT NULL,
+    stopped bigint NOT NULL,
+    guardrail_failures bigint NOT NULL,
+    limit_hits bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    latency_ms bigint NOT NULL,
+    cost double precision NOT NULL,
+    liked bigint NOT NULL,
+    disliked bigint NOT NULL,
+    PRIMARY KEY (agent, environment, rollout, version, variant)
+);
+
+CREATE FUNCTION release_one_live_rollout() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM release_rollouts AS other
+        WHERE other.agent = NEW.agent AND other.environment = NEW.environment
+            AND NOT EXISTS (SELECT FROM release_rollout_steps AS ended
+                WHERE ended.rollout = other.id
+                    AND ended.state IN ('promoted', 'rolled back', 'stopped', 'aborted'))) THEN
+        RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+            MESSAGE = format('a rollout of %s in %s goes on already', NEW.agent, NEW.environment),
+            HINT = 'End it first: retune canary abort or promote.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION release_rollout_goes_on() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM release_rollout_steps AS ended WHERE ended.rollout = NEW.rollout
+        AND ended.state IN ('promoted', 'rolled back', 'stopped', 'aborted')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('rollout %s has ended', NEW.rollout),
+            HINT = 'Start another one.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_rollouts
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+CREATE TRIGGER release_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON release_rollout_steps
+    FOR EACH STATEMENT EXECUTE FUNCTION release_append_only();
+CREATE TRIGGER release_check_detail BEFORE INSERT ON release_rollouts
+    FOR EACH ROW EXECUTE FUNCTION release_check_detail();
+CREATE TRIGGER release_check_detail BEFORE INSERT ON release_rollout_steps
+    FOR EACH ROW EXECUTE FUNCTION release_check_detail();
+CREATE TRIGGER release_one_live_rollout BEFORE INSERT ON release_rollouts
+    FOR EACH ROW EXECUTE FUNCTION release_one_live_rollout();
+CREATE TRIGGER release_rollout_goes_on BEFORE INSERT ON release_rollout_steps
+    FOR EACH ROW EXECUTE FUNCTION release_rollout_goes_on();
+
+ALTER TABLE release_rollouts ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_detail, ENABLE ALWAYS TRIGGER release_one_live_rollout;
+ALTER TABLE release_rollout_steps ENABLE ALWAYS TRIGGER release_append_only,
+    ENABLE ALWAYS TRIGGER release_check_detail, ENABLE ALWAYS TRIGGER release_rollout_goes_on;
+
+REVOKE ALL ON FUNCTION release_one_live_rollout(), release_rollout_goes_on() FROM PUBLIC;
+
+-- The library asks the same before it writes; this holds for psql too. What stands is kept as it is.
+-- Somebody says yes for themselves, to the bytes that were saved, and never to their own version.
+CREATE FUNCTION release_check_approval() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    entry release_audit;
+    saved record;
+BEGIN
+    SELECT * INTO entry FROM release_audit WHERE sequence = NEW.sequence;
+    SELECT versions.checksum, audit.actor AS author INTO saved
+    FROM release_versions AS versions JOIN release_audit AS audit USING (sequence)
+    WHERE versions.agent = NEW.agent AND versions.number = NEW.version;
+    IF entry.action IS DISTINCT FROM 'approve' OR entry.actor <> NEW.approver THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('an approval is its audit entry''s: %s by %s, got one by %s',
+                entry.action, entry.actor, NEW.approver),
+            HINT = 'Let the person log in and run: retune approve.';
+    ELSIF saved.author = NEW.approver THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('version %s of %s is %s''s own', NEW.version, NEW.agent, saved.author),
+            HINT = 'Somebody else has to approve it.';
+    ELSIF saved.checksum <> NEW.checksum THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('version %s of %s has checksum %s, got %s', NEW.version, NEW.agent,
+                saved.checksum, NEW.checksum),
+            HINT = 'Approve exactly what was saved.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- A version becomes active where as many people as the newest policy asks have approved its bytes.
+-- What ran there before comes back without being asked again: an emergency does not wait.
+CREATE FUNCTION release_check_approved() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    needed integer;
+    given integer;
+    saved record;
+BEGIN
+    IF NEW.version IS NULL THEN
+        RETURN NEW;
+    END IF;
+    SELECT versions.checksum, audit.actor AS author INTO saved
+    FROM release_versions AS versions JOIN release_audit AS audit USING (sequence)
+    WHERE versions.agent = NEW.agent AND versions.number = NEW.version;
+    IF saved.checksum <> NEW.checksum THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('version %s of %s has checksum %s, got %s', NEW.version, NEW.agent,
+                saved.checksum, NEW.checksum),
+            HINT = 'Activate exactly what was saved.';
+    END IF;
+    SELECT require_approval INTO needed FROM release_policies
+    WHERE agent = NEW.agent AND environment = NEW.environment ORDER BY revision DESC LIMIT 1;
+    SELECT count(*) INTO given FROM release_approvals
+    WHERE agent = NEW.agent AND environment = NEW.environment AND version = NEW.version
+        AND checksum = NEW.checksum AND approver <> saved.author;
+    IF given >= coalesce(needed, 0) THEN
+        RETURN NEW;
+    ELSIF 'rollback' = (SELECT action FROM release_audit WHERE sequence = NEW.sequence)
+        AND EXISTS (SELECT FROM release_deployments AS deployments
+            JOIN release_outcomes AS outcomes ON outcomes.deployment = deployments.sequence
+            WHERE deployments.agent = NEW.agent AND deployments.environment = NEW.environment
+                AND deployments.checksum = NEW.checksum AND outcomes.outcome = 'confirmed') THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'check_violation',
+        MESSAGE = format('version %s of %s has %s of the %s approvals that %s asks for', NEW.version,
+            NEW.agent, given, needed, NEW.environment),
+        HINT = 'Let others than its author run: retune approve.';
+END $$;
+
+CREATE TRIGGER release_check_approval BEFORE INSERT ON release_approvals
+    FOR EACH ROW EXECUTE FUNCTION release_check_approval();
+CREATE TRIGGER release_check_approved BEFORE INSERT ON release_deployments
+    FOR EACH ROW EXECUTE FUNCTION release_check_approved();
+
+ALTER TABLE release_approvals ENABLE ALWAYS TRIGGER release_check_approval;
+ALTER TABLE release_deployments ENABLE ALWAYS TRIGGER release_check_approved;
+
+REVOKE ALL ON FUNCTION release_check_approval(), release_check_approved() FROM PUBLIC;
+
 -- Which migrations this is the sum of.
 CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO release_schema (version_num) VALUES ('0002');
+INSERT INTO release_schema (version_num) VALUES ('0005');
 COMMIT;

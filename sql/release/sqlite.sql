@@ -191,10 +191,244 @@ WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
     SELECT RAISE(ABORT, 'a row of release_policies bears the number of the newest audit entry');
 END;
 
+-- What replicas tell: the latest heartbeat of each, and the changes of the configuration store that
+-- no command of ours made.
+
+-- Not append-only: it says how things are now. seen_at is by this database's clock, at_ms by the
+-- replica's; rejected and override_keys are JSON.
+CREATE TABLE release_replicas (
+    agent TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    replica TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    interval_ms INTEGER NOT NULL CHECK (interval_ms >= 1),
+    revision INTEGER NOT NULL,
+    generation INTEGER,
+    version INTEGER,
+    status TEXT NOT NULL,
+    stream TEXT,
+    rejected TEXT NOT NULL,
+    override_keys TEXT NOT NULL,
+    address TEXT,
+    PRIMARY KEY (agent, environment, replica)
+);
+
+-- change is a hash of key, old and new, which stand in the audit entry.
+CREATE TABLE release_observations (
+    sequence INTEGER PRIMARY KEY NOT NULL REFERENCES release_audit,
+    agent TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    change TEXT NOT NULL,
+    not_before_ms INTEGER NOT NULL,
+    not_after_ms INTEGER NOT NULL
+);
+CREATE INDEX release_observations_change ON release_observations (agent, environment, change);
+
+-- Who told of an observation: the same event twice counts once, and so does what two replicas saw.
+CREATE TABLE release_observation_reports (
+    event_id TEXT PRIMARY KEY NOT NULL,
+    sequence INTEGER REFERENCES release_observations,
+    replica TEXT NOT NULL
+);
+CREATE INDEX release_observation_reports_sequence ON release_observation_reports (sequence);
+
+CREATE TRIGGER release_observations_no_update BEFORE UPDATE ON release_observations BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_observations is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_observations_no_delete BEFORE DELETE ON release_observations BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_observations is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_observations_no_replace BEFORE INSERT ON release_observations WHEN
+    EXISTS (SELECT 1 FROM release_observations WHERE sequence = NEW.sequence)
+BEGIN
+    SELECT RAISE(ABORT, 'a row of release_observations stands under this key: the release store is append-only');
+END;
+CREATE TRIGGER release_observations_has_entry BEFORE INSERT ON release_observations
+WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
+    SELECT RAISE(ABORT, 'a row of release_observations bears the number of the newest audit entry');
+END;
+
+-- Rollouts, each with its steps; and what replicas tell of runs, of which the counts stay.
+
+CREATE TABLE release_rollouts (
+    sequence INTEGER PRIMARY KEY NOT NULL REFERENCES release_audit,
+    id TEXT NOT NULL UNIQUE,
+    agent TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    FOREIGN KEY (agent, version) REFERENCES release_versions (agent, number)
+);
+CREATE INDEX release_rollouts_agent ON release_rollouts (agent, environment);
+
+-- Without a step a rollout is running at its first stage.
+CREATE TABLE release_rollout_steps (
+    sequence INTEGER PRIMARY KEY NOT NULL REFERENCES release_audit,
+    rollout TEXT NOT NULL REFERENCES release_rollouts (id),
+    state TEXT NOT NULL CHECK (state IN
+        ('running', 'paused', 'held', 'promoted', 'rolled back', 'stopped', 'aborted')),
+    stage INTEGER NOT NULL CHECK (stage >= 0)
+);
+CREATE INDEX release_rollout_steps_rollout ON release_rollout_steps (rollout, sequence);
+
+-- One row for each event of a run, by its event_id; arrived is the order in which they came. Not
+-- append-only: rows of single users go 30 days after their rollout.
+CREATE TABLE release_run_events (
+    arrived INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    arrived_at TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('exposure', 'outcome', 'feedback')),
+    agent TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    rollout TEXT,
+    run TEXT NOT NULL,
+    user_hmac TEXT,
+    bucket INTEGER,
+    arm TEXT,
+    cohort INTEGER,
+    variant TEXT,
+    version INTEGER,
+    checksum TEXT,
+    pinned INTEGER,
+    started_ms INTEGER NOT NULL,
+    state TEXT,
+    guardrail_failures INTEGER,
+    limit_hit INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    latency_ms INTEGER,
+    cost REAL,
+    rating INTEGER
+);
+CREATE INDEX release_run_events_rollout ON release_run_events (rollout, arrived);
+CREATE INDEX release_run_events_time ON release_run_events (agent, environment, arrived_at);
+CREATE INDEX release_run_events_run ON release_run_events (run);
+
+CREATE TABLE release_run_counts (
+    agent TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    rollout TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    variant TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    stopped INTEGER NOT NULL,
+    guardrail_failures INTEGER NOT NULL,
+    limit_hits INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    latency_ms INTEGER NOT NULL,
+    cost REAL NOT NULL,
+    liked INTEGER NOT NULL,
+    disliked INTEGER NOT NULL,
+    PRIMARY KEY (agent, environment, rollout, version, variant)
+);
+
+CREATE TRIGGER release_rollouts_no_update BEFORE UPDATE ON release_rollouts BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_rollouts is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_rollouts_no_delete BEFORE DELETE ON release_rollouts BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_rollouts is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_rollouts_no_replace BEFORE INSERT ON release_rollouts WHEN
+    EXISTS (SELECT 1 FROM release_rollouts WHERE sequence = NEW.sequence) OR
+    EXISTS (SELECT 1 FROM release_rollouts WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'a row of release_rollouts stands under this key: the release store is append-only');
+END;
+CREATE TRIGGER release_rollouts_has_entry BEFORE INSERT ON release_rollouts
+WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
+    SELECT RAISE(ABORT, 'a row of release_rollouts bears the number of the newest audit entry');
+END;
+CREATE TRIGGER release_rollouts_one_live BEFORE INSERT ON release_rollouts WHEN
+    EXISTS (SELECT 1 FROM release_rollouts AS other
+        WHERE other.agent = NEW.agent AND other.environment = NEW.environment
+            AND NOT EXISTS (SELECT 1 FROM release_rollout_steps AS ended
+                WHERE ended.rollout = other.id
+                    AND ended.state IN ('promoted', 'rolled back', 'stopped', 'aborted')))
+BEGIN
+    SELECT RAISE(ABORT, 'a rollout of this agent in this environment goes on already');
+END;
+
+CREATE TRIGGER release_rollout_steps_no_update BEFORE UPDATE ON release_rollout_steps BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on release_rollout_steps is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_rollout_steps_no_delete BEFORE DELETE ON release_rollout_steps BEGIN
+    SELECT RAISE(ABORT, 'DELETE on release_rollout_steps is refused: the release store is append-only');
+END;
+CREATE TRIGGER release_rollout_steps_no_replace BEFORE INSERT ON release_rollout_steps WHEN
+    EXISTS (SELECT 1 FROM release_rollout_steps WHERE sequence = NEW.sequence)
+BEGIN
+    SELECT RAISE(ABORT, 'a row of release_rollout_steps stands under this key: the release store is append-only');
+END;
+CREATE TRIGGER release_rollout_steps_has_entry BEFORE INSERT ON release_rollout_steps
+WHEN NEW.sequence IS NOT (SELECT max(sequence) FROM release_audit) BEGIN
+    SELECT RAISE(ABORT, 'a row of release_rollout_steps bears the number of the newest audit entry');
+END;
+CREATE TRIGGER release_rollout_steps_goes_on BEFORE INSERT ON release_rollout_steps WHEN
+    EXISTS (SELECT 1 FROM release_rollout_steps AS ended WHERE ended.rollout = NEW.rollout
+        AND ended.state IN ('promoted', 'rolled back', 'stopped', 'aborted'))
+BEGIN
+    SELECT RAISE(ABORT, 'this rollout has ended');
+END;
+
+-- The library asks the same before it writes; this holds for the sqlite3 shell too. Who somebody is
+-- only the file's permissions know here. What stands is kept as it is.
+
+-- Somebody says yes for themselves, to the bytes that were saved, and never to their own version.
+CREATE TRIGGER release_approvals_own_entry BEFORE INSERT ON release_approvals
+WHEN EXISTS (SELECT 1 FROM release_audit WHERE sequence = NEW.sequence
+    AND (action <> 'approve' OR actor <> NEW.approver))
+BEGIN
+    SELECT RAISE(ABORT, 'an approval is by the actor of the newest audit entry, which says approve');
+END;
+CREATE TRIGGER release_approvals_not_the_author BEFORE INSERT ON release_approvals
+WHEN EXISTS (SELECT 1 FROM release_versions AS versions JOIN release_audit AS audit USING (sequence)
+    WHERE versions.agent = NEW.agent AND versions.number = NEW.version
+        AND audit.actor = NEW.approver)
+BEGIN
+    SELECT RAISE(ABORT, 'nobody approves their own version; somebody else has to: retune approve');
+END;
+CREATE TRIGGER release_approvals_exact BEFORE INSERT ON release_approvals
+WHEN EXISTS (SELECT 1 FROM release_versions
+    WHERE agent = NEW.agent AND number = NEW.version AND checksum <> NEW.checksum)
+BEGIN
+    SELECT RAISE(ABORT, 'an approval names the checksum of its version');
+END;
+
+CREATE TRIGGER release_deployments_exact BEFORE INSERT ON release_deployments
+WHEN EXISTS (SELECT 1 FROM release_versions
+    WHERE agent = NEW.agent AND number = NEW.version AND checksum <> NEW.checksum)
+BEGIN
+    SELECT RAISE(ABORT, 'a deployment names the checksum of its version');
+END;
+-- A version becomes active where as many people as the newest policy asks have approved its bytes.
+-- What ran there before comes back without being asked again: an emergency does not wait.
+CREATE TRIGGER release_deployments_approved BEFORE INSERT ON release_deployments
+WHEN NEW.version IS NOT NULL
+    AND (SELECT count(*) FROM release_approvals
+        WHERE agent = NEW.agent AND environment = NEW.environment AND version = NEW.version
+            AND checksum = NEW.checksum AND approver <> (SELECT audit.actor
+                FROM release_versions AS versions JOIN release_audit AS audit USING (sequence)
+                WHERE versions.agent = NEW.agent AND versions.number = NEW.version))
+        < coalesce((SELECT require_approval FROM release_policies
+            WHERE agent = NEW.agent AND environment = NEW.environment
+            ORDER BY revision DESC LIMIT 1), 0)
+    AND NOT ('rollback' IS (SELECT action FROM release_audit WHERE sequence = NEW.sequence)
+        AND EXISTS (SELECT 1 FROM release_deployments AS deployments
+            JOIN release_outcomes AS outcomes ON outcomes.deployment = deployments.sequence
+            WHERE deployments.agent = NEW.agent AND deployments.environment = NEW.environment
+                AND deployments.checksum = NEW.checksum AND outcomes.outcome = 'confirmed'))
+BEGIN
+    SELECT RAISE(ABORT, 'this environment asks for more approvals of this version by others than its author: retune approve');
+END;
+
 -- Which migrations this is the sum of.
 CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO release_schema (version_num) VALUES ('0002');
+INSERT INTO release_schema (version_num) VALUES ('0005');
 COMMIT;

@@ -69,6 +69,10 @@ class Backend(ABC):
         """What the agent's program gets, as from `dapr run`."""
 
     @abstractmethod
+    def another_sidecar(self, directory: Path) -> AbstractContextManager[dict[str, str]]:
+        """Give what the program of a second replica gets, on the same stores and app id."""
+
+    @abstractmethod
     def start(self) -> None: ...
 
     @abstractmethod

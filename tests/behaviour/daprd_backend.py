@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import yaml
 
+from dev.dapr import Sidecar
 from dev.resources import write_atomically
 from dev.stack import Stack
 from tests.behaviour.backend import Backend, Fault
@@ -35,6 +36,19 @@ class DaprdBackend(Backend, Generic[S]):
     @property
     def environment(self) -> dict[str, str]:
         return self.stack.environment
+
+    @contextmanager
+    def another_sidecar(self, directory: Path) -> Iterator[dict[str, str]]:
+        """As in production: each replica has a daprd of its own."""
+        directory.mkdir()
+        sidecar = Sidecar(
+            directory,
+            app_id=self.stack.sidecar.app_id,
+            resources_path=self.stack.resources,
+            control_plane=self.stack.control_plane,
+        )
+        with sidecar:
+            yield {**self.stack.environment, **sidecar.environment}
 
     def start(self) -> None:
         self.stack.start()

@@ -46,6 +46,12 @@ class EmbeddedBackend(Backend):
     def environment(self) -> dict[str, str]:
         return self.stack.environment
 
+    @contextmanager
+    def another_sidecar(self, directory: Path) -> Iterator[dict[str, str]]:
+        """An app id has one, which all its processes on the machine share."""
+        del directory
+        yield self.environment
+
     def start(self) -> None:
         self.stack.start()
 

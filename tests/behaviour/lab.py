@@ -26,12 +26,28 @@ class Lab:
         self.backend = backend
         self.folder = folder
         self.locked_sidecars = 0
+        self._second: dict[str, str] | None = None
         self.model = ModelServer(default=answer(ANSWER))
         self._undo = ExitStack()
 
     def start_agent(self, settings: AgentSettings | None = None) -> AgentProcess:
         """Start the agent's program and wait until it serves; stopped with the lab."""
         agent = self.begin_agent(settings)
+        agent.wait_serving()
+        return agent
+
+    def start_replica(self, settings: AgentSettings) -> AgentProcess:
+        """Start the program a second time, beside the first; it finds what it left there."""
+        folder = self.folder / "replica"
+        if self._second is None:
+            sidecar = self.backend.another_sidecar(self.folder / "second sidecar")
+            self._second = self._undo.enter_context(sidecar)
+        agent = AgentProcess(
+            folder,
+            environment={**self._second, "OPENAI_BASE_URL": self.model.url},
+            settings=settings,
+        )
+        self._undo.callback(agent.stop)
         agent.wait_serving()
         return agent
 

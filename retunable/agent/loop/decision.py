@@ -15,6 +15,7 @@ from retunable.agent.models.model import ModelReply, ToolCall
 from retunable.config.agent_config import AgentConfig
 
 StopReason = Literal["answer", "max_iterations", "max_tokens", "content_filter"]
+ErrorKind = Literal["provider_refused", "provider_failed", "reply_too_large", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run is over without an answer."""
+    """The run is over without an answer; ``kind`` is a stable word, and no text of anybody's."""
 
     reason: str
+    kind: ErrorKind = "other"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, assert_never, get_args
 
 from pydantic import ValidationError
 
+from retunable.agent.runs.exposed import Exposed
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.resolve import Effective
@@ -37,10 +38,14 @@ def parse_pin(text: str) -> Pin:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The effective config of a step; ``unpinned`` says why the run left its pinned one."""
+    """The effective config of a step; ``unpinned`` says why the run left its pinned one.
+
+    ``exposed`` is where its caller stands in a rollout now.
+    """
 
     effective: Effective
     unpinned: str | None = None
+    exposed: Exposed = field(default_factory=Exposed)
 
 
 def choose(
@@ -77,7 +82,7 @@ def choose(
 
 def reference_to(effective: Effective) -> dict[str, Any]:
     """Return what names an effective config, without the config itself."""
-    return {
+    named: dict[str, Any] = {
         "checksum": effective.checksum,
         "revision": effective.revision,
         "variant": effective.variant,
@@ -87,6 +92,9 @@ def reference_to(effective: Effective) -> dict[str, Any]:
         "override_keys": list(effective.override_keys),
         "flags": list(effective.flags),
     }
+    if effective.rollout is not None:
+        named |= {"rollout": effective.rollout, "rollout_stage": effective.rollout_stage}
+    return named
 
 
 def effective_from(reference: Mapping[str, Any], config: object) -> Effective | str:

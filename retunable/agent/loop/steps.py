@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -26,8 +26,10 @@ from retunable.agent.models.call import ModelCalls, Prepared
 from retunable.agent.models.model import Message, ModelReply
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.documents import Begun, Ended, Step, ToolResult
+from retunable.agent.runs.exposed import exposed
 from retunable.agent.runs.memory import RunMemory
 from retunable.agent.runs.records import StepRecord
+from retunable.agent.runs.telling import NotTold, TellsRuns
 from retunable.agent.runs.views import RunState
 from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import call_id
@@ -35,6 +37,7 @@ from retunable.agent.state.store import TooLarge
 from retunable.agent.tools.call import call_tool
 from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool
+from retunable.agent.users import Users
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.package import PACKAGE_VERSION
@@ -63,6 +66,7 @@ class Kept:
     contents: Contents
     conversations: Conversations
     history: History
+    telling: TellsRuns = field(default_factory=NotTold)
 
 
 class _Busy(Exception):
@@ -86,8 +90,10 @@ class Steps:
         kept: Kept,
         replica: str,
         threads: ToolThreads | None = None,
+        users: Users | None = None,
     ) -> None:
         self._source = source
+        self._users = users or Users()
         self._constraints = constraints
         self._calls = calls
         self._tools = tools
@@ -139,6 +145,8 @@ class Steps:
         self._kept.met(run_id)
         try:
             memory = await patiently(self._kept.book.at_step, run_id, number)
+            if memory is not None and memory.ended is not None:
+                self._kept.telling.ended(memory)  # whoever recorded it may have died since
             if memory is None or memory.ended is not None or memory.begun.message is None:
                 return _END
             step = memory.steps.get(number) or await self._new_step(memory, number)
@@ -160,6 +168,8 @@ class Steps:
         if number > chosen.effective.config.max_iterations:
             await self._end_at_limit(memory, number, chosen.effective.config)
             return None
+        if number == 1:
+            self._kept.telling.began(memory.begun, chosen.effective, chosen.exposed)
         told = (*(memory.history or ()), *self._messages(memory, number))
         prepared = self._calls.prepare(chosen.effective, told, step=number)
         started_at = timestamp()
@@ -170,7 +180,8 @@ class Steps:
         finally:
             keeping.cancel()
         record = self._record(number, chosen, prepared, outcome.reply, started_at)
-        step = Step(record=record, decision=outcome.decision, judged=outcome.judged)
+        where = chosen.exposed if number == 1 else None
+        step = Step(record=record, decision=outcome.decision, judged=outcome.judged, exposed=where)
         return await self._keep_step(memory, step)
 
     async def _end_at_limit(self, memory: RunMemory, number: int, config: AgentConfig) -> None:
@@ -190,7 +201,8 @@ class Steps:
         try:
             return await patiently(self._kept.book.record_step, memory, step)
         except TooLarge:
-            failed = Failed("the model's reply is larger than the state store takes (4 MiB)")
+            reason = "the model's reply is larger than the state store takes (4 MiB)"
+            failed = Failed(reason, "reply_too_large")
             smaller = replace(step, decision=failed)
             return await patiently(self._kept.book.record_step, memory, smaller)
 
@@ -285,14 +297,16 @@ class Steps:
     async def _choose(
         self, begun: Begun, reference: Mapping[str, Any] | None, snapshot: Snapshot
     ) -> Chosen:
-        fresh = resolve(
+        resolution = resolve(
             snapshot,
             user_id=begun.user_id,
             conversation_id=begun.conversation_id,
             attributes=begun.attributes,
             now=time.time(),
-        ).effective
-        return choose(
+            list_key=self._users.list_key,
+        )
+        fresh = resolution.effective
+        chosen = choose(
             begun.pin,
             previous=await self._pinned(reference, fresh),
             fresh=fresh,
@@ -300,6 +314,8 @@ class Steps:
             constraints=self._constraints,
             revoked=snapshot.revoked,
         )
+        where = exposed(resolution.assignment, snapshot.rollout, pin=reference)
+        return replace(chosen, exposed=where)
 
     async def _pinned(
         self, reference: Mapping[str, Any] | None, fresh: Effective
@@ -349,6 +365,8 @@ class Steps:
             started_at=started_at,
             ended_at=timestamp(),
             unpinned=chosen.unpinned,
+            rollout=effective.rollout,
+            rollout_stage=effective.rollout_stage,
         )
 
     async def _tool_call(self, data: Mapping[str, Any]) -> None:
@@ -407,4 +425,4 @@ def _check_form(data: Mapping[str, Any]) -> None:
 
 def _lists_to_tuples(reference: Mapping[str, Any]) -> dict[str, Any]:
     lists = {name: tuple(reference[name]) for name in ("override_keys", "flags")}
-    return dict(reference) | lists
+    return {"rollout": None, "rollout_stage": None} | dict(reference) | lists

@@ -109,9 +109,10 @@ class ModelCalls:
         except ProviderRefused as refused:
             text = explain_refusal(refused, effective, snapshot)
             self._providers.note_refusal(text)
-            return Outcome(Failed(text))
+            return Outcome(Failed(text, "provider_refused"))
         except ProviderFailed as failed:
-            return Outcome(Failed(f"provider {config.provider!r} failed: {failed}"))
+            reason = f"provider {config.provider!r} failed: {failed}"
+            return Outcome(Failed(reason, "provider_failed"))
         self._providers.note_refusal(None)
         limit = config.max_iterations
         decision = decide(reply, step=step, max_iterations=limit, offered=prepared.offered)

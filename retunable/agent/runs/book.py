@@ -32,9 +32,17 @@ Document = dict[str, Any]
 class RunBook:
     """Reads and writes the documents of one agent's runs."""
 
-    def __init__(self, store: StateStore, keys: StateKeys) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        keys: StateKeys,
+        *,
+        over: Callable[[RunMemory], None] | None = None,
+    ) -> None:
+        """``over`` is told of each run whose end is recorded here."""
         self._store = store
         self._keys = keys
+        self._over = over
         self._memories = RunMemories()
 
     async def begin(self, request: RunRequest, *, begun_at: str, replica: str) -> Begun:
@@ -141,6 +149,8 @@ class RunBook:
         inserted = await self._store.insert(key, ended.to_json())
         memory.ended = ended if inserted.won else Ended.from_json(inserted.value)
         memory.tell()
+        if self._over is not None:
+            self._over(memory)
         return memory.ended
 
     async def reopen(self, memory: RunMemory) -> None:
@@ -160,6 +170,7 @@ class RunBook:
             return
         steps = sorted(memory.steps)
         await self._erase(self._keys.run(run_id))
+        await self._erase(self._keys.ratings(run_id))
         for number in (*steps, len(steps) + 1):
             await self._erase(self._keys.step(run_id, number))
         calls = [(n, i) for n in steps for i in memory.steps[n].runnable]

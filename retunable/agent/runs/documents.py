@@ -25,6 +25,7 @@ from retunable.agent.loop.decision import (
 )
 from retunable.agent.loop.pinning import Pin
 from retunable.agent.models.model import ToolCall
+from retunable.agent.runs.exposed import Exposed
 from retunable.agent.runs.records import StepRecord
 from retunable.agent.runs.views import RunState
 
@@ -119,12 +120,13 @@ class Step:
     """One model call as recorded, and what follows from it; no decision where it was forgotten.
 
     ``judged`` are the verdicts of guardrails; where it was forgotten they have lost their reasons,
-    which may repeat what was said.
+    which may repeat what was said. ``exposed`` stands in a run's first step.
     """
 
     record: StepRecord
     decision: Decision | None
     judged: tuple[Judged, ...] = ()
+    exposed: Exposed | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -134,7 +136,8 @@ class Step:
         # What is absent or empty is left out: it is a tenth of what a step costs to keep.
         said = {name: value for name, value in self.record.to_json().items() if value not in _NONE}
         verdicts, reasons = _judged_to_json(self.judged)
-        record = said | {"decision": kind} | verdicts
+        where = {} if self.exposed is None else {"exposed": self.exposed.to_json()}
+        record = said | {"decision": kind} | verdicts | where
         return {"v": FORM, "record": record, "content": content | reasons}
 
     @classmethod
@@ -143,7 +146,10 @@ class Step:
         record, content = data["record"], data.get("content")
         decision = None if content is None else _decision_from_json(record["decision"], content)
         judged = _judged_from_json(record.get("verdicts", ()), (content or {}).get("reasons"))
-        return cls(record=StepRecord.from_json(record), decision=decision, judged=judged)
+        where = Exposed.from_json(record["exposed"]) if "exposed" in record else None
+        return cls(
+            record=StepRecord.from_json(record), decision=decision, judged=judged, exposed=where
+        )
 
     @property
     def runnable(self) -> tuple[int, ...]:
@@ -231,8 +237,8 @@ def _decision_to_json(decision: Decision) -> tuple[dict[str, Any], dict[str, Any
     match decision:
         case Finished(text, stop_reason):
             return {"kind": "finished", "stop_reason": stop_reason}, {"text": text}
-        case Failed(reason):
-            return {"kind": "failed"}, {"reason": reason}
+        case Failed(reason, error):
+            return {"kind": "failed", "error": error}, {"reason": reason}
         case CallTools(text, calls):
             kept = [{"name": plan.call.name, "run": plan.refusal is None} for plan in calls]
             said = [_planned_to_json(plan) for plan in calls]
@@ -248,7 +254,7 @@ def _decision_from_json(kept: Mapping[str, Any], content: Mapping[str, Any]) -> 
         case "finished":
             return Finished(content["text"], kept["stop_reason"])
         case "failed":
-            return Failed(content["reason"])
+            return Failed(content["reason"], kept.get("error", "other"))
         case "tools":
             calls = tuple(_planned_from_json(call) for call in content["calls"])
             return CallTools(content["text"], calls)

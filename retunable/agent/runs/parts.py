@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,16 +9,21 @@ from retunable.agent.conversations.conversations import Conversations
 from retunable.agent.conversations.history import History
 from retunable.agent.loop.steps import Kept
 from retunable.agent.loop.workflow_client import WorkflowClient
+from retunable.agent.replica import replica_name
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.explaining import Explaining
 from retunable.agent.runs.index import RunIndex
+from retunable.agent.runs.ratings import Ratings
 from retunable.agent.runs.runs import Runs
+from retunable.agent.runs.telling import Teller, Telling
 from retunable.agent.sidecar_link import SidecarLink
 from retunable.agent.state.contents import Contents
 from retunable.agent.state.dapr_state import DaprState
 from retunable.agent.state.keys import StateKeys
 from retunable.agent.state.store import StateStore
+from retunable.agent.users import Users
 from retunable.config.declaration import Declaration
+from retunable.events.event import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class RunParts:
     runs: Runs
     index: RunIndex
     explaining: Explaining
+    ratings: Ratings
     replica: str
 
     async def forget(self, conversation_id: str) -> int:
@@ -56,19 +60,26 @@ def run_parts(
     *,
     history_tokens: int,
     end_here: Callable[[str], Awaitable[None]],
+    users: Users,
+    put: Callable[[Event], None],
 ) -> RunParts:
-    """Open the channel to the sidecar and put the parts together, on the running event loop."""
+    """Open the channel to the sidecar and put the parts together, on the running event loop.
+
+    ``put`` has the events about runs published.
+    """
+    replica = replica_name()
+    teller = Teller(agent=declaration.agent, environment=declaration.environment, replica=replica)
+    telling = Telling(teller, users=users, put=put)
     link = SidecarLink()
     keys = StateKeys(declaration.agent, declaration.environment)
     store: StateStore = DaprState(link)
-    book, index = RunBook(store, keys), RunIndex(store, keys)
+    book, index = RunBook(store, keys, over=telling.ended), RunIndex(store, keys)
     contents = Contents(store, keys)
 
     async def goes_on(run_id: str) -> bool:
         return await runs.goes_on(run_id)
 
     conversations = Conversations(store, keys, goes_on=goes_on)
-    replica = replica_name()
     runs = Runs(
         link,
         WorkflowClient(link, keys),
@@ -77,6 +88,7 @@ def run_parts(
         index=index,
         replica=replica,
         end_here=end_here,
+        telling=telling,
     )
     return RunParts(
         link=link,
@@ -86,14 +98,11 @@ def run_parts(
             contents=contents,
             conversations=conversations,
             history=History(book, tokens=history_tokens),
+            telling=telling,
         ),
         runs=runs,
         index=index,
         explaining=Explaining(runs, book, contents),
+        ratings=Ratings(book, store, keys, tell=telling.rated),
         replica=replica,
     )
-
-
-def replica_name() -> str:
-    """Return what this process is called in step records: host (or pod) and process id."""
-    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"

@@ -42,6 +42,8 @@ class StepRecord:
     started_at: str
     ended_at: str
     unpinned: str | None = None
+    rollout: str | None = None
+    rollout_stage: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return every field as JSON values."""
@@ -59,7 +61,7 @@ class StepRecord:
     @property
     def reference(self) -> dict[str, Any]:
         """What names the effective config of this step; see ``pinning.reference_to``."""
-        return {
+        named: dict[str, Any] = {
             "checksum": self.effective_checksum,
             "revision": self.revision,
             "variant": self.variant,
@@ -69,6 +71,9 @@ class StepRecord:
             "override_keys": list(self.override_keys),
             "flags": list(self.flags),
         }
+        if self.rollout is not None:
+            named |= {"rollout": self.rollout, "rollout_stage": self.rollout_stage}
+        return named
 
 
 _STEP_FIELDS: Final = tuple(field.name for field in fields(StepRecord))

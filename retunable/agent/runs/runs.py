@@ -30,6 +30,7 @@ from retunable.agent.runs.index import RunIndex
 from retunable.agent.runs.memory import RunMemory
 from retunable.agent.runs.records import RunResult, run_result
 from retunable.agent.runs.status import status_of, tokens_of
+from retunable.agent.runs.telling import NotTold, TellsRuns
 from retunable.agent.runs.views import RunState, RunStatus
 from retunable.agent.sidecar_link import SidecarLink
 from retunable.agent.state.store import TooLarge
@@ -72,6 +73,7 @@ class Runs:
         index: RunIndex,
         replica: str,
         end_here: Callable[[str], Awaitable[None]],
+        telling: TellsRuns | None = None,
     ) -> None:
         """``end_here`` cancels what this process runs for a run."""
         self._link = link
@@ -81,6 +83,7 @@ class Runs:
         self._index = index
         self._replica = replica
         self._end_here = end_here
+        self._telling = telling or NotTold()
         self._answered: deque[tuple[float, str]] = deque(maxlen=SETTLED_AT_ONCE)
 
     async def run(self, request: RunRequest, *, deadline: float | None) -> RunResult:
@@ -127,6 +130,8 @@ class Runs:
         """End a run without an answer; one that is over stays as it is."""
         memory = await self._found(run_id)
         if memory.ended is None:
+            memory = await self._book.load(run_id) or memory  # the steps that others recorded
+        if memory.ended is None:
             ended = Ended(
                 state=RunState.STOPPED,
                 ended_at=timestamp(),
@@ -149,11 +154,17 @@ class Runs:
     async def erase(self, run_id: str) -> None:
         """Forget a run: end it, take its content out of what is kept, purge its workflow."""
         await self._terminate(run_id)
+        await self._tell_stopped(run_id)
         await self._book.erase(run_id, ended_at=timestamp())
         try:
             await self._workflows.purge(run_id)
         except (SidecarBusy, SidecarRefused) as error:
             raise _not_taken(f"did not purge run {run_id}", error) from error
+
+    async def _tell_stopped(self, run_id: str) -> None:
+        memory = await self._book.load(run_id)
+        if memory is not None and memory.ended is None:
+            self._telling.ended(memory, RunState.STOPPED)
 
     async def _begin(self, request: RunRequest, until: float) -> RunMemory:
         await self._check_parts(until)
@@ -300,8 +311,10 @@ class Runs:
             return
         match progress:
             case Progress.TERMINATED:
+                self._telling.ended(memory, RunState.STOPPED)
                 raise _failed(run_id, "terminated")
             case Progress.FAILED:
+                self._telling.ended(memory, RunState.FAILED)
                 raise _failed(run_id, failure or "its workflow failed")
             case _ if next(doubts) < DOUBTS:
                 # It closed behind a run that is taken up again, or is not said to be started yet.

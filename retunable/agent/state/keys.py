@@ -48,6 +48,10 @@ class StateKeys:
         """One tool call of a step, the first is 0; written once."""
         return f"{self.step(run_id, step)}/{index}"
 
+    def ratings(self, run_id: str) -> str:
+        """How users rated a run."""
+        return f"{self.run(run_id)}/ratings"
+
     def conversation(self, conversation_id: str) -> str:
         """A conversation's runs; the last one holds it."""
         return f"{self._root}/conversation/{_quoted(conversation_id)}"

@@ -6,9 +6,8 @@ the row confirmed or withdrawn; a process that dies in between is ended by the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final
 
 from retunable.config.items import Item
@@ -17,6 +16,7 @@ from retunable.errors import StoreWriteError
 from retunable.release.documents import json_text, stored_document
 from retunable.release.landing import Landed, Landing, Moved, Outrun
 from retunable.release.publishing import ownership
+from retunable.release.publishing.aborting import is_aborted
 from retunable.release.publishing.envelopes import (
     check_readable,
     document_of,
@@ -27,6 +27,7 @@ from retunable.release.publishing.one_database import is_one_database, publish_i
 from retunable.release.publishing.outcomes import (
     Activated,
     Changed,
+    NotActive,
     Outcome,
     Refusal,
     Unpublishable,
@@ -34,7 +35,7 @@ from retunable.release.publishing.outcomes import (
 from retunable.release.publishing.settling import (
     Finished,
     StoreRefused,
-    config_of,
+    configs_of,
     finish_as,
     settle_pending,
 )
@@ -42,8 +43,12 @@ from retunable.release.publishing.site import ControlPlane, Site, Standing, look
 from retunable.release.store import deployments
 from retunable.release.store.database import Transaction
 from retunable.release.store.deployments import Begun, Intent
+from retunable.release.store.parts import Parts
 from retunable.release.store.points import Point
 from retunable.release.store.records import ActivationAction, Deployment
+
+Alteration = Callable[[Transaction, Parts], Parts | Refusal]
+"""Changes what is carried on, in the transaction that allots the generation; a refusal ends it."""
 
 ATTEMPTS: Final = 50
 """How often others may come first: 20 processes that activate at once need about that."""
@@ -53,19 +58,24 @@ ATTEMPTS: Final = 50
 class Wish:
     """What somebody wants to become active, and why.
 
-    ``expect`` is the version that must be active still, 0 for none, None for any. ``revoke`` are
-    version checksums that unpin conversations. ``overrides`` are fields that the envelope itself
-    overrides for a time: ``{field: {"value": …, "expires_at": …}}``. Field keys, and overrides of the
-    envelope before, go with the activation unless ``keep_overrides``.
+    ``version`` None leaves what is active, and is none at all for a reset. ``expect`` is the version
+    that must be active still, 0 for none, None for any. ``revoke`` are version checksums that unpin
+    conversations. ``overrides`` are fields that the envelope itself overrides for a time: ``{field:
+    {"value": …, "expires_at": …}}``. Field keys, and overrides of the envelope before, go with the
+    activation unless ``keep_overrides``. Canary, rollout, flags and revoked checksums are carried on,
+    after a reset only the last; ``alter`` changes them, and ``rollout`` is what ``rollouts.follow``
+    is told of it.
     """
 
-    version: int
+    version: int | None = None
     reason: str
     action: ActivationAction = "activate"
     expect: int | None = None
     revoke: tuple[str, ...] = ()
     keep_overrides: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    alter: Alteration | None = None
+    rollout: Mapping[str, Any] = field(default_factory=dict)
 
 
 def activate(
@@ -89,7 +99,7 @@ def activate(
             return refusal
         attempt = _together if together else _in_steps
         outcome = attempt(plane, site, wish, standing)
-        if outcome is not None:
+        if outcome is not None and not (shown is None and outcome == Changed((site.document,))):
             return outcome
     raise StoreWriteError(
         f"others activated {site.agent} in {site.environment} {ATTEMPTS} times in between; "
@@ -102,8 +112,6 @@ def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
             ready = _begin(work, plane, site, wish, standing)
-            if not isinstance(ready, _Ready):
-                return ready
             begun = ready.begun
             publication = publication_of(site, begun.deployment, ready.document, standing)
             landing = publish_inside(work, plane, publication)
@@ -113,6 +121,8 @@ def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
             settled = deployments.confirm(work, begun.deployment)
     except _NotLanded as instead:
         return _not_landed(instead.landing)
+    except _NotBegun as instead:
+        return instead.refusal
     except Refused as refused:
         return Unpublishable(str(refused))
     plane.store.reached(Point.SETTLED)
@@ -124,10 +134,10 @@ def _in_steps(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
             ready = _begin(work, plane, site, wish, standing)
+    except _NotBegun as instead:
+        return instead.refusal
     except Refused as refused:
         return Unpublishable(str(refused))
-    if not isinstance(ready, _Ready):
-        return ready
     plane.store.reached(Point.PENDING)
     deployment, document = ready.begun.deployment, ready.document
     finished = finish_as(plane, site, deployment, document=document, standing=standing)
@@ -144,11 +154,16 @@ class _Ready:
 
 def _begin(
     work: Transaction, plane: ControlPlane, site: Site, wish: Wish, standing: Standing
-) -> _Ready | Refusal | None:
+) -> _Ready:
     if deployments.pending(work, site.agent, environment=site.environment):
-        return None  # somebody began since we looked: theirs is ended first
+        raise _NotBegun(None)  # somebody began since we looked: theirs is ended first
     before = deployments.active(work, site.agent, environment=site.environment)
-    parts = _parts(wish, before, now=work.now)
+    version = wish.version or (before.version if before else None)
+    if wish.action == "reset":
+        version = None
+    elif version is None:
+        raise _NotBegun(NotActive(site.environment))
+    parts = _parts(work, wish, before, standing)
     data = shown_data(site, standing, keep_overrides=wish.keep_overrides)
     begun = deployments.begin(
         work,
@@ -156,37 +171,46 @@ def _begin(
             agent=site.agent,
             environment=site.environment,
             action=wish.action,
-            version=wish.version,
+            version=version,
             reason=wish.reason,
             published=stored_document(standing.document).generation,
             expect=wish.expect,
             revoke=wish.revoke,
-            parts=parts,
+            parts=parts.to_json(),
             data={
                 **data,
+                **({"rollout": dict(wish.rollout)} if wish.rollout else {}),
                 "key": plane.key.id if plane.key else None,
                 "store": plane.publisher.describe(),
+                # So that `retune control` can end it, which is told of no agent.
+                "site": {"prefix": site.prefix, "document": site.document},
             },
         ),
     )
     if not isinstance(begun, Begun):
-        return begun
-    document = document_of(begun.deployment, config_of(work, begun.deployment), plane.key)
+        raise _NotBegun(begun)
+    document = document_of(begun.deployment, configs_of(work, begun.deployment), plane.key)
     check_readable(site, json_text(document))
     return _Ready(begun, document)
 
 
-def _parts(wish: Wish, before: Deployment | None, *, now: datetime) -> dict[str, Any]:
-    held = before.parts.get("overrides", {}) if before and wish.keep_overrides else {}
-    going_on = {
-        name: member
-        for name, member in held.items()
-        if datetime.fromisoformat(member["expires_at"]) > now
-    }
-    overrides = {
-        name: member for name, member in (going_on | dict(wish.overrides)).items() if member
-    }
-    return {"overrides": overrides} if overrides else {}
+def _parts(work: Transaction, wish: Wish, before: Deployment | None, standing: Standing) -> Parts:
+    """Carry on what was published before, but for what is wished; an abort is kept to."""
+    parts = Parts.of(before)
+    if wish.action == "reset":
+        return Parts(revoked=parts.revoked)
+    if not wish.keep_overrides:
+        parts = replace(parts, overrides={})
+    parts = parts.overridden(wish.overrides, now=work.now)
+    if is_aborted(standing, parts):
+        parts = parts.without_canary(revoke=True)
+    if wish.alter is not None:
+        altered = wish.alter(work, parts)
+        if not isinstance(altered, Parts):
+            raise _NotBegun(altered)
+        parts = altered
+    became_stable = parts.canary is not None and parts.canary.version == wish.version
+    return parts.without_canary() if became_stable else parts
 
 
 def _ended(finished: Finished, begun: Begun, standing: Standing) -> Outcome | None:
@@ -219,6 +243,13 @@ def _activated(settled: Deployment, begun: Begun, standing: Standing) -> Activat
         if key in named and isinstance(item, Item)
     }
     return Activated(deployment=settled, before=begun.before, cleared=cleared)
+
+
+class _NotBegun(Exception):
+    """Rolls the release store's transaction back; None: somebody else was faster."""
+
+    def __init__(self, refusal: Refusal | None) -> None:
+        self.refusal = refusal
 
 
 class _NotLanded(Exception):

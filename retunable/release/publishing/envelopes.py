@@ -17,6 +17,7 @@ from retunable.release.landing import Publication
 from retunable.release.publishing.site import Site, Standing
 from retunable.release.signing import SigningKey
 from retunable.release.store.moments import stamp
+from retunable.release.store.parts import Canary, Parts
 from retunable.release.store.records import Deployment
 
 MIN_RETUNABLE: Final = "0.1.0"
@@ -24,9 +25,12 @@ MIN_RETUNABLE: Final = "0.1.0"
 
 
 def document_of(
-    deployment: Deployment, config: Mapping[str, Any] | None, key: SigningKey | None
+    deployment: Deployment, configs: Mapping[int, Mapping[str, Any]], key: SigningKey | None
 ) -> dict[str, Any]:
-    """Return a deployment's envelope; a tombstone where it has no version (a reset)."""
+    """Return a deployment's envelope; a tombstone where it has no version (a reset).
+
+    ``configs`` are those of its versions, as ``settling.configs_of`` gives them.
+    """
     owner = {
         "retunable": 1,
         "agent": deployment.agent,
@@ -36,20 +40,19 @@ def document_of(
     if deployment.version is None:
         tombstone = {**owner, "reset": True}
         return tombstone if key is None else key.signed(tombstone)
+    parts = Parts.of(deployment)
+    stable = Canary(deployment.version, deployment.checksum or "")
     envelope = {
         **owner,
         "published_at": stamp(deployment.stamp.at),
         "min_retunable": MIN_RETUNABLE,
-        "stable": {
-            "version": deployment.version,
-            "checksum": deployment.checksum,
-            "config": config,
-        },
-        "canary": None,
-        "rollout": None,
-        "flags": [],
-        "revoked": list(deployment.parts.get("revoked", ())),
-        **_overrides(deployment),
+        "stable": _variant(stable, configs),
+        "canary": parts.canary and _variant(parts.canary, configs),
+        "rollout": parts.rollout,
+        "flags": list(parts.flags),
+        "revoked": list(parts.revoked),
+        # Left out where there are none: then the envelope is one that knows nothing of them.
+        **({"overrides": dict(parts.overrides)} if parts.overrides else {}),
         "signature": None,
     }
     return envelope if key is None else key.signed(envelope)
@@ -72,6 +75,7 @@ def publication_of(
         generation=deployment.generation,
         seen=standing.document if seen_hash(standing.document) == shown.get("seen") else unseen,
         overrides={key: pair and Item(*pair) for key, pair in shown.get("overrides", {}).items()},
+        exact=document.get("canary") is not None,
     )
 
 
@@ -105,7 +109,9 @@ def check_readable(site: Site, text: str) -> None:
     parse_document(text, site.declaration)
 
 
-def _overrides(deployment: Deployment) -> dict[str, Any]:
-    # Left out where there are none: then the envelope is one that knows nothing of them.
-    overrides = deployment.parts.get("overrides")
-    return {"overrides": overrides} if overrides else {}
+def _variant(variant: Canary, configs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "version": variant.version,
+        "checksum": variant.checksum,
+        "config": configs[variant.version],
+    }

@@ -5,11 +5,13 @@ Where they are, an activation is one transaction: no moment in which only one of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from retunable.release.landing import Landing, Publication
 from retunable.release.publishing.site import ControlPlane
 from retunable.release.store.database import Transaction
+from retunable.release.writer import Change, Expected
 
 if TYPE_CHECKING:
     from retunable.release.postgres_writer import PostgresWriter
@@ -31,6 +33,13 @@ def is_one_database(plane: ControlPlane) -> bool:
 def publish_inside(work: Transaction, plane: ControlPlane, publication: Publication) -> Landing:
     """Publish as a part of the release store's transaction; raises StoreWriteError as elsewhere."""
     return _writer(plane).publish_on(work.driver_connection, publication)
+
+
+def write_inside(
+    work: Transaction, plane: ControlPlane, changes: Mapping[str, Change], expect: Expected
+) -> None:
+    """Write items as a part of the same transaction; raises StoreWriteError as elsewhere."""
+    _writer(plane).write_on(work.driver_connection, changes, expect=expect)
 
 
 def _writer(plane: ControlPlane) -> PostgresWriter:

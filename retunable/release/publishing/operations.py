@@ -1,4 +1,4 @@
-"""Promote, roll back, override: what becomes active, and from where; ``activation`` does it."""
+"""Promote, roll back, reset, override: what becomes active, and from where; ``activation`` does it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def promote(
 ) -> Outcome:
     """Activate a version that runs or ran in another environment, ``origin``. Raises as above."""
     with plane.store.snapshot() as work:
-        found = versions.version(work, site.agent, wish.version)
+        found = wish.version and versions.version(work, site.agent, wish.version)
         past = deployments.deployments(work, site.agent, environment=origin)
-    if found is not None and not was_active(past, checksum=found.checksum):
-        return NeverActive(wish.version, origin)
+    if found and not was_active(past, checksum=found.checksum):
+        return NeverActive(found.number, origin)
     return activate(plane, site, replace(wish, action="promote"), shown=shown)
 
 
@@ -74,6 +74,22 @@ def roll_back(
         revoke=(now.checksum,) if back.revoke and now.checksum else (),
         keep_overrides=back.keep_overrides,
     )
+    return activate(plane, site, wish, shown=shown)
+
+
+def reset(
+    plane: ControlPlane,
+    site: Site,
+    *,
+    reason: str,
+    keep_overrides: bool = False,
+    shown: Standing | None = None,
+) -> Outcome:
+    """Publish a tombstone: what the program says is meant, and the generation goes on.
+
+    Field keys go in the same write unless they are kept. Raises as ``activate``.
+    """
+    wish = Wish(version=None, reason=reason, action="reset", keep_overrides=keep_overrides)
     return activate(plane, site, wish, shown=shown)
 
 

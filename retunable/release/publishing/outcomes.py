@@ -9,6 +9,7 @@ from retunable.config.items import Item
 from retunable.release.store.approvals import NoSuchVersion
 from retunable.release.store.deployments import Conflict, NotApproved
 from retunable.release.store.records import Deployment
+from retunable.release.store.rollouts import AlreadyLive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,20 @@ class NotActive:
     environment: str
 
 
+@dataclass(frozen=True, slots=True)
+class FlagRefused:
+    """A flag cannot be made or changed so; nothing was written."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """What was decided on is not as it was; nothing was written."""
+
+    reason: str
+
+
 Refusal = (
     Conflict
     | NotApproved
@@ -68,5 +83,8 @@ Refusal = (
     | NothingBefore
     | NeverActive
     | NotActive
+    | Overtaken
+    | FlagRefused
+    | AlreadyLive
 )
 Outcome = Activated | Refusal

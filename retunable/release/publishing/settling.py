@@ -19,6 +19,7 @@ from retunable.release.publishing.envelopes import document_of, publication_of
 from retunable.release.publishing.site import ControlPlane, Site, Standing, look
 from retunable.release.store import deployments, versions
 from retunable.release.store.database import Transaction
+from retunable.release.store.parts import Parts
 from retunable.release.store.points import Point
 from retunable.release.store.records import Deployment
 
@@ -53,7 +54,7 @@ def finish(plane: ControlPlane, site: Site, deployment: Deployment) -> Finished:
     """Publish one pending deployment and settle it. Raises as ``settle_pending``."""
     check_key(plane, deployment)
     with plane.store.snapshot() as work:
-        document = document_of(deployment, config_of(work, deployment), plane.key)
+        document = document_of(deployment, configs_of(work, deployment), plane.key)
     return finish_as(plane, site, deployment, document=document, standing=look(plane, site))
 
 
@@ -83,12 +84,12 @@ def check_key(plane: ControlPlane, deployment: Deployment) -> None:
         )
 
 
-def config_of(work: Transaction, deployment: Deployment) -> dict[str, Any] | None:
-    """Return the config that a deployment publishes, as it was saved; None for a reset."""
-    if deployment.version is None:
-        return None
-    version = versions.version(work, deployment.agent, deployment.version)
-    return None if version is None else versions.config(work, version)
+def configs_of(work: Transaction, deployment: Deployment) -> dict[int, dict[str, Any]]:
+    """Return the configs that a deployment publishes by version, as saved; none for a reset."""
+    canary = Parts.of(deployment).canary
+    wanted = {deployment.version, canary.version if canary else None} - {None}
+    found = (versions.version(work, deployment.agent, number) for number in wanted if number)
+    return {version.number: versions.config(work, version) for version in found if version}
 
 
 def says_the_same(standing: Standing, document: Mapping[str, Any]) -> bool:

@@ -10,13 +10,14 @@ from retunable.config.jsontext import parse_json
 from retunable.errors import StoreWriteError
 from retunable.release.documents import StoredDocument, json_text, stored_document
 from retunable.release.landing import Landed, Moved, Outrun, Publication
+from retunable.release.publishing.aborting import is_aborted
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.envelopes import document_of
 from retunable.release.publishing.outcomes import Activated, Changed, Outcome
 from retunable.release.publishing.settling import (
     Finished,
     check_key,
-    config_of,
+    configs_of,
     says_the_same,
     settle_pending,
 )
@@ -24,6 +25,7 @@ from retunable.release.publishing.site import ControlPlane, Site, Standing, look
 from retunable.release.signing import fits
 from retunable.release.store import audit, deployments
 from retunable.release.store.audit import Record
+from retunable.release.store.parts import Parts
 from retunable.release.store.records import Deployment
 
 
@@ -56,7 +58,7 @@ def state(plane: ControlPlane, site: Site) -> State:
     with plane.store.snapshot() as work:
         active = deployments.active(work, site.agent, environment=site.environment)
         pending = deployments.pending(work, site.agent, environment=site.environment)
-        document = document_of(active, config_of(work, active), plane.key) if active else None
+        document = document_of(active, configs_of(work, active), plane.key) if active else None
     standing = look(plane, site)
     published = stored_document(standing.document)
     drift: str | None = None
@@ -100,21 +102,24 @@ def _again(
     """Write the same bytes again; a new generation where a higher one stands already."""
     check_key(plane, active)
     standing = look(plane, site)
+    if active.version is not None and is_aborted(standing, Parts.of(active)):
+        return activate(plane, site, Wish(reason=reason, keep_overrides=True), shown=standing)
     with plane.store.snapshot() as work:
-        document = document_of(active, config_of(work, active), plane.key)
+        document = document_of(active, configs_of(work, active), plane.key)
     landing = plane.publisher.publish(
         Publication(
             key=site.document,
             text=json_text(document),
             generation=active.generation,
             seen=standing.document,
+            exact=document.get("canary") is not None,
         )
     )
     match landing:
         case Moved(keys):
             return Changed(keys)
         case Outrun() if active.version is not None:
-            wish = Wish(version=active.version, reason=reason, keep_overrides=True)
+            wish = Wish(reason=reason, keep_overrides=True)
             return activate(plane, site, wish, shown=standing)
         case Outrun(generation):
             raise StoreWriteError(

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from retunable.config.diff import diff
 from retunable.errors import ReleaseStoreError
-from retunable.release.store import approvals, audit, policies, versions
+from retunable.release.store import approvals, audit, policies, rollouts, versions
 from retunable.release.store.approvals import NoSuchVersion
 from retunable.release.store.audit import Record, stamp_of
 from retunable.release.store.database import Transaction
@@ -145,6 +145,11 @@ def pending(work: Transaction, agent: str, *, environment: str) -> tuple[Deploym
     return tuple(_deployment(row) for row in rows)
 
 
+def all_pending(work: Transaction) -> tuple[Deployment, ...]:
+    """Return the same of every agent in every environment."""
+    return tuple(_deployment(row) for row in work.rows("all_pending"))
+
+
 def at_generation(work: Transaction, agent: str, environment: str, generation: int) -> Deployment:
     """Return one deployment as it is now.
 
@@ -158,6 +163,15 @@ def at_generation(work: Transaction, agent: str, environment: str, generation: i
             "name the store that it was begun in"
         )
     return _deployment(row)
+
+
+def missing_approvals(
+    work: Transaction, chosen: Version, *, environment: str
+) -> NotApproved | None:
+    """Tell what an environment's policy still asks of a version; None for nothing."""
+    needed = policies.policy(work, chosen.agent, environment=environment).require_approval
+    given = approvals.approvals(work, chosen, environment=environment)
+    return NotApproved(chosen, needed, given) if len(given) < needed else None
 
 
 def environments(work: Transaction, agent: str) -> tuple[str, ...]:
@@ -177,16 +191,15 @@ def _conflict(work: Transaction, intent: Intent) -> Conflict | None:
 
 def _not_approved(work: Transaction, intent: Intent, chosen: Version) -> NotApproved | None:
     environment = intent.environment
-    needed = policies.policy(work, intent.agent, environment=environment).require_approval
-    given = approvals.approvals(work, chosen, environment=environment)
-    if len(given) >= needed:
+    if (missing := missing_approvals(work, chosen, environment=environment)) is None:
         return None
     # An emergency does not wait: what ran here before may come back without being asked again.
-    if intent.action == "rollback":
+    # Nor does what is changed beside an active version; a canary is asked for where it starts.
+    if intent.action in ("rollback", "canary", "flag"):
         past = deployments(work, intent.agent, environment=environment)
         if was_active(past, checksum=chosen.checksum):
             return None
-    return NotApproved(chosen, needed, given)
+    return missing
 
 
 def _write(
@@ -197,10 +210,12 @@ def _write(
     before: Deployment | None,
     generation: int,
 ) -> None:
-    revoked = dict.fromkeys((*revoked_of(before), *intent.revoke))
-    if chosen is not None:
-        # What is made active again is meant: left in, it would unpin at every model call.
-        revoked.pop(chosen.checksum, None)
+    given = intent.parts.get("revoked", ())
+    revoked = dict.fromkeys((*revoked_of(before), *given, *intent.revoke))
+    # What is made active again is meant: left in, it would unpin at every model call.
+    canary = intent.parts.get("canary") or {}
+    for meant in (chosen.checksum if chosen else None, canary.get("checksum")):
+        revoked.pop(meant, None)
     entry = audit.append(
         work,
         Record(
@@ -215,7 +230,7 @@ def _write(
                 "generation": generation,
                 "parts": {**intent.parts, "revoked": list(revoked)},
                 "data": dict(intent.data),
-                "fields": _changed_fields(work, before, chosen),
+                "fields": _changed_fields(work, intent, before, chosen),
             },
         ),
     )
@@ -231,15 +246,18 @@ def _write(
 
 
 def _changed_fields(
-    work: Transaction, before: Deployment | None, chosen: Version | None
+    work: Transaction, intent: Intent, before: Deployment | None, chosen: Version | None
 ) -> list[str]:
+    """Return the fields that differ between the versions, and those whose override does."""
     if before is None or before.version is None or chosen is None:
         return []
     old = versions.version(work, before.agent, before.version)
     if old is None:
         return []
     changes = diff(versions.parsed_config(work, old), versions.parsed_config(work, chosen))
-    return [change.field for change in changes]
+    held, wanted = before.parts.get("overrides", {}), intent.parts.get("overrides", {})
+    overridden = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
+    return list(dict.fromkeys([*(change.field for change in changes), *overridden]))
 
 
 def _settle(
@@ -271,6 +289,8 @@ def _settle(
         deployment=now.stamp.sequence,
         outcome=state,
     )
+    if state == "confirmed":
+        rollouts.follow(work, now)
     work.reached(Point.SETTLING)
     return at_generation(work, of.agent, of.environment, of.generation)
 

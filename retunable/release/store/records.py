@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-ActivationAction = Literal["activate", "promote", "rollback", "reset", "override"]
+ActivationAction = Literal["activate", "promote", "rollback", "reset", "override", "canary", "flag"]
 Action = Literal[
     "save",
     "activate",
@@ -22,6 +22,10 @@ Action = Literal[
     "set",
     "unset",
     "override",
+    "canary",
+    "flag",
+    "rollout",
+    "decide",
     "observe",
 ]
 """What an audit entry records; the words are compatibility data."""

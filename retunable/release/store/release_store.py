@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -94,16 +95,31 @@ def open_release_store(
     return store
 
 
-def set_up(url: str) -> str:
-    """Create or upgrade the tables of a release store as their owner; return the schema's revision.
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What ``set_up`` did: the schema's revision before (None: no tables of ours) and now."""
+
+    store: str
+    before: str | None
+    revision: str
+
+
+def set_up(url: str) -> SetUp:
+    """Create or upgrade the tables of a release store as their owner; what stands is kept.
 
     Raises:
-        ReleaseStoreError: the database is away, or the login may not; nothing was changed.
+        ConfigurationError: there is no release store of such a URL.
+        ReleaseStoreError: the database is away, the login may not, or a newer package has been
+            there; nothing was changed.
     """
     database = connect(url, reached=ignored)
     try:
-        _migrate(database)
-        return schema_revision(database) or ""
+        _make_folder(database)
+        before = schema_revision(database)
+        _check_known(database, before)
+        if before != SCHEMA_REVISION:
+            _migrate(database)
+        return SetUp(database.shown, before, schema_revision(database) or "")
     finally:
         database.engine.dispose()
 
@@ -119,16 +135,11 @@ def schema_revision(database: Database) -> str | None:
 
 
 def _make_ready(database: Database) -> None:
-    if database.kind == "sqlite":
-        Path(database.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(database)
     revision = schema_revision(database)
     if revision == SCHEMA_REVISION:
         return
-    if revision is not None and revision > SCHEMA_REVISION:
-        raise ReleaseStoreError(
-            f"the release store at {database.shown} has schema {revision}, this package knows "
-            f"{SCHEMA_REVISION}; install a newer retunable"
-        )
+    _check_known(database, revision)
     if database.kind == "postgresql":
         state = "has no tables of ours" if revision is None else f"has schema {revision}"
         raise ReleaseStoreError(
@@ -136,6 +147,19 @@ def _make_ready(database: Database) -> None:
             f"{SCHEMA_REVISION}; let the tables' owner run: retune migrate"
         )
     _migrate(database)
+
+
+def _make_folder(database: Database) -> None:
+    if database.kind == "sqlite":
+        Path(database.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+
+
+def _check_known(database: Database, revision: str | None) -> None:
+    if revision is not None and revision > SCHEMA_REVISION:
+        raise ReleaseStoreError(
+            f"the release store at {database.shown} has schema {revision}, this package knows "
+            f"{SCHEMA_REVISION}; install a newer retunable"
+        )
 
 
 def _migrate(database: Database) -> None:

@@ -21,7 +21,16 @@ from retunable.release.store.queries import DatabaseKind
 from retunable.release.store.records import Entry
 
 ALL: Final = 2**53 - 1
-_TABLES: Final = ("versions", "deployments", "outcomes", "approvals", "policies")
+_TABLES: Final = (
+    "versions",
+    "deployments",
+    "outcomes",
+    "approvals",
+    "policies",
+    "observations",
+    "rollouts",
+    "rollout_steps",
+)
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)\s+BEFORE [A-Z ]+ ON (\w+)")
 
 
@@ -105,16 +114,23 @@ def _detail(entry: Entry) -> tuple[str, dict[str, Any]] | None:
             kept = {name: data[name] for name in ("id", "parent", "source", "schema_number")}
             row = {"agent": entry.agent, "number": entry.version, "checksum": entry.checksum}
             return "versions", row | kept
-        case "activate" | "promote" | "rollback" | "reset" | "override":
+        case "activate" | "promote" | "rollback" | "reset" | "override" | "canary" | "flag":
             return "deployments", {**owner, **what, "generation": data["generation"]}
-        case "confirm" | "withdraw":
+        case "confirm" | "withdraw" if "deployment" in data:
             outcome = "confirmed" if entry.action == "confirm" else "withdrawn"
             return "outcomes", {"deployment": data["deployment"], "outcome": outcome}
+        case "rollout":
+            return "rollouts", {**owner, **what, "id": data["id"]}
+        case "decide":
+            return "rollout_steps", {name: data[name] for name in ("rollout", "state", "stage")}
         case "approve":
             return "approvals", {**owner, **what, "approver": entry.stamp.actor}
         case "policy":
             rules = ("revision", "require_approval", "require_evaluation")
             return "policies", owner | {name: data[name] for name in rules}
+        case "observe":
+            seen = ("change", "not_before_ms", "not_after_ms")
+            return "observations", owner | {name: data[name] for name in seen}
         case _:
             return None
 

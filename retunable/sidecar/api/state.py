@@ -110,7 +110,9 @@ class StateApi:
         for key in keys:
             _check_key(key)
         now = self._clock()
-        return await self._database.read(lambda c: read_state(c, store, keys, now=now))
+        return await self._database.read(
+            lambda c: read_state(c, store, keys, now=now), long=len(keys) > 1
+        )
 
     async def _write_each(
         self, store: str, writings: Iterable[Save | Delete], now: float, *, doing: str

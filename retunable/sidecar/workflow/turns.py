@@ -64,11 +64,13 @@ def load_turn(
     connection: sqlite3.Connection, key: int, *, known: Known | None = None
 ) -> Turn | None:
     """Return what an instance has to take next; None where it has nothing or must not."""
+    waiting = tables.inbox(connection, key)
+    if not waiting:
+        return None
     instance = tables.get(connection, key)
     if instance is None or instance.suspended or instance.status is Status.STALLED:
         return None
-    waiting = tables.inbox(connection, key)
-    if not waiting or instance.status.finished:
+    if instance.status.finished:
         return None
     fits = known is not None and known.generation == instance.generation
     since = known.count if known is not None and fits else 0

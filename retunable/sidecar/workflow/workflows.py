@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from retunable.errors import DatabaseUnavailable
@@ -51,7 +52,9 @@ class Workflows:
         self.app_id = app_id
         self.now = now
         self.database = database
-        self.dispatcher = Dispatcher(read=database.read, now=now, grace_seconds=grace_seconds)
+        self.dispatcher = Dispatcher(
+            read=partial(database.read, long=True), now=now, grace_seconds=grace_seconds
+        )
         self._retention = retention or Retention()
         self._watchers = Watchers()
         self._alarm = Alarm(now)
@@ -65,7 +68,8 @@ class Workflows:
             DatabaseUnavailable: the file cannot be read.
         """
         keys, tasks = await self.database.read(
-            lambda connection: (tables.runnable(connection), tables.all_tasks(connection))
+            lambda connection: (tables.runnable(connection), tables.all_tasks(connection)),
+            long=True,
         )
         self.dispatcher.restore(keys, tasks)
         for name, step in (
@@ -136,11 +140,13 @@ class Workflows:
 
     async def history(self, instance_id: str) -> list[bytes] | None:
         """Return the stored events of an instance."""
-        return await self.database.read(lambda c: operations.history(c, instance_id))
+        return await self.database.read(lambda c: operations.history(c, instance_id), long=True)
 
     async def page(self, *, after: int, limit: int) -> list[tuple[int, str]]:
         """Return a page of all instances, by key."""
-        return await self.database.read(lambda c: tables.ids(c, after=after, limit=limit))
+        return await self.database.read(
+            lambda c: tables.ids(c, after=after, limit=limit), long=True
+        )
 
     async def _complete_turn(self, token: TurnToken, answer: pb.WorkflowResponse) -> None:
         def job(connection: sqlite3.Connection) -> tuple[Changes | None, Turns]:
@@ -227,7 +233,7 @@ class Workflows:
     async def _forget_ended(self) -> None:
         """Forget a few at a time, so that nobody waits long for the database."""
         while await self.database.write_sometime(
-            lambda connection: forget_some(connection, self._retention, now=self.now())
+            lambda connection: forget_some(connection, self._retention, now=self.now()), long=True
         ):
             await self.database.vacuum()
         await asyncio.sleep(RETENTION_SECONDS)

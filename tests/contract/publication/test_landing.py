@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from retunable.config.items import Item, Unreadable
+from retunable.errors import StoreWriteError
 from retunable.release.documents import json_text, stored_document, tombstone_text
 from retunable.release.landing import Landed, Landing, Moved, Outrun, Publication
 from retunable.release.opening import open_publisher
@@ -17,6 +19,7 @@ from retunable.release.store_url import StoreURL
 from retunable.release.writer import Publisher
 
 KEY = "support_bot"
+PATIENCE = 10
 ROLE, GOAL = "agent_role", "agent_goal"
 
 
@@ -191,6 +194,14 @@ def test_a_text_comes_back_byte_for_byte(publisher: Publisher) -> None:
     assert value(publisher) == sent.text
 
 
+def published_in_the_end(publisher: Publisher, wanted: Publication) -> Landing:
+    """Publish again where a busy machine gave no answer in time, as ``Publisher.publish`` allows."""
+    for _ in range(PATIENCE):
+        with contextlib.suppress(StoreWriteError):
+            return publisher.publish(wanted)
+    return publisher.publish(wanted)
+
+
 def test_of_racing_publishers_the_highest_generation_stands_and_it_never_falls(
     publisher: Publisher, store_url: StoreURL
 ) -> None:
@@ -201,7 +212,7 @@ def test_of_racing_publishers_the_highest_generation_stands_and_it_never_falls(
     def publish(share: list[int]) -> list[Landing]:
         own = open_publisher(store_url)
         try:
-            return [own.publish(publication(generation)) for generation in share]
+            return [published_in_the_end(own, publication(each)) for each in share]
         finally:
             own.close()
 

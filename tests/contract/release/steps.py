@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from retunable.config.agent_config import AgentConfig
-from retunable.release.store import approvals, deployments, policies, versions
+from retunable.events.event import ObservedChange
+from retunable.release.store import (
+    approvals,
+    deployments,
+    observations,
+    policies,
+    rollouts,
+    versions,
+)
 from retunable.release.store.deployments import Begun, Intent
 from retunable.release.store.versions import Draft, Saved
 
@@ -13,6 +21,21 @@ if TYPE_CHECKING:
     from retunable.release.store.records import Deployment, Version
     from retunable.release.store.release_store import ReleaseStore
     from tests.contract.release.homes import Home
+
+
+OBSERVED = ObservedChange(
+    event_id="7b9c1f0e-6a1e-4f3b-9a57-0d1f5f6f2b11",
+    agent="support",
+    environment="production",
+    replica="host:1",
+    at_ms=2_000,
+    key="agent_role",
+    item="override",
+    old=None,
+    new="by hand",
+    not_before_ms=1_000,
+    not_after_ms=2_000,
+)
 
 
 def config_json(**fields: Any) -> dict[str, Any]:
@@ -68,3 +91,15 @@ def fill(home: Home) -> None:
         deploy(store, 1)
     with home.open() as store, store.transaction() as work:
         policies.set_policy(work, "support", environment="production", reason="")
+        observations.record(work, OBSERVED)
+        draft = rollouts.Draft(
+            id="r1",
+            agent="support",
+            environment="production",
+            version=1,
+            checksum="c",
+            reason="",
+        )
+        begun = rollouts.begin(work, draft)
+        assert isinstance(begun, rollouts.Rollout)
+        rollouts.take_step(work, begun, state="paused", reason="")

@@ -11,7 +11,17 @@ from tests.contract.release.steps import fill
 if TYPE_CHECKING:
     from tests.contract.release.homes import Home, PostgresHome, SqliteHome
 
-TABLES = ("audit", "versions", "deployments", "outcomes", "approvals", "policies")
+TABLES = (
+    "audit",
+    "versions",
+    "deployments",
+    "outcomes",
+    "approvals",
+    "policies",
+    "observations",
+    "rollouts",
+    "rollout_steps",
+)
 
 
 @pytest.fixture
@@ -36,6 +46,8 @@ def test_a_row_is_neither_changed_nor_deleted(filled: Home, table: str, statemen
     before = rows(filled)
     if table == "outcomes":
         statement = statement.replace("agent = 'other'", "outcome = 'withdrawn'")
+    if table == "rollout_steps":
+        statement = statement.replace("agent = 'other'", "state = 'held'")
 
     with pytest.raises(filled.refusals, match="refused: the release store is append-only"):
         filled.raw(statement.format(f"release_{table}"))
@@ -59,7 +71,7 @@ def test_sqlite_replaces_nothing(sqlite_home: SqliteHome, table: str, verb: str,
     columns = [row[1] for row in sqlite_home.raw(f"PRAGMA table_info(release_{table})")]
     select = copy.format(table=table, rest=", ".join(columns[1:]))
 
-    with pytest.raises(sqlite_home.refusals, match=r"append-only|newest"):
+    with pytest.raises(sqlite_home.refusals, match=r"append-only|newest|goes on already"):
         sqlite_home.raw(f"{verb} INTO release_{table} {select}")
     assert rows(sqlite_home) == before
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retunable.config.checksum import canonical
-from retunable.release.store import deployments, versions
+from retunable.release.store import approvals, deployments, policies, versions
 from retunable.release.store.audit import entries
+from retunable.release.store.deployments import NotApproved
 from retunable.release.store.verifying import verify
 from tests.contract.release.frozen import CORPUS, restore, rows_of
 
@@ -88,3 +89,19 @@ def test_an_older_store_takes_new_versions(upgraded: ReleaseStore) -> None:
     assert save(upgraded, role="new").number == 3
     with upgraded.snapshot() as work:
         assert verify(work).problems == ()
+
+
+@pytest.mark.parametrize("upgraded", ["0002"], indirect=True)
+def test_policies_and_approvals_are_kept_and_hold(upgraded: ReleaseStore) -> None:
+    from tests.contract.release.steps import intent
+
+    with upgraded.transaction() as work:
+        version = versions.version(work, "support", 2)
+        assert version is not None
+        given = approvals.approvals(work, version, environment="staging")
+        policy = policies.policy(work, "support", environment="staging")
+        refused = deployments.begin(work, intent(2, environment="staging"))
+
+    assert [approval.stamp.actor for approval in given] == ["ben", "chloe"]
+    assert (policy.revision, policy.require_approval) == (1, 3)
+    assert isinstance(refused, NotApproved)

@@ -10,7 +10,7 @@ import pytest
 
 from dev.ports import free_port
 from retunable.errors import ReleaseStoreError
-from retunable.release.store import versions
+from retunable.release.store import database, versions
 from retunable.release.store.release_store import open_release_store
 from tests.contract.release.steps import save
 
@@ -74,3 +74,14 @@ def test_the_file_survives_a_writer_that_never_committed(sqlite_home: SqliteHome
         connection.execute("BEGIN IMMEDIATE")
     with sqlite_home.open() as store:
         assert save(store, role="a").number == 1
+
+
+def test_a_writer_gives_up_in_time_and_says_that_nothing_was_written(
+    sqlite_home: SqliteHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0)
+    with sqlite_home.open() as store, sqlite_home.open() as other, other.transaction():
+        with pytest.raises(ReleaseStoreError, match="being written by somebody else"):
+            save(store, role="a")
+        with store.snapshot() as work:
+            assert versions.agents(work) == {}

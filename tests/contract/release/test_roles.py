@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -9,19 +10,30 @@ import pytest
 from psycopg import errors
 
 from retunable.errors import ReleaseStoreError
-from retunable.release.store import approvals, deployments, policies
+from retunable.events.event import Heartbeat
+from retunable.release.store import approvals, deployments, observations, policies, replicas
 from retunable.release.store.approvals import Approved
 from retunable.release.store.release_store import open_release_store, set_up
 from retunable.release.store.verifying import verify
 from tests.contract.release.homes import SQL
-from tests.contract.release.steps import deploy, save
+from tests.contract.release.steps import OBSERVED, begin, deploy, save
 
 if TYPE_CHECKING:
     from tests.contract.release.homes import PostgresHome
 
+BEAT = Heartbeat(
+    event_id="7b9c1f0e-6a1e-4f3b-9a57-0d1f5f6f2b12",
+    agent="support",
+    environment="production",
+    replica="host:1",
+    at_ms=1,
+    interval_ms=60_000,
+    revision=1,
+    status="ready",
+)
 pytestmark = pytest.mark.postgresql
 
-ROLES = ("agent", "author", "publisher", "auditor")
+ROLES = ("agent", "author", "publisher", "auditor", "control")
 
 
 @pytest.fixture
@@ -164,6 +176,28 @@ def test_an_entry_written_by_hand_is_found(
 
     with postgres_home.open() as store, store.snapshot() as work:
         assert [problem.place for problem in verify(work).problems] == ["audit entry 2"]
+
+
+def test_a_control_process_takes_events_and_ends_publications(
+    urls: dict[str, str], postgres_home: PostgresHome
+) -> None:
+    with postgres_home.open() as store:
+        save(store, role="a")
+        begin(store, 1)
+    with open_release_store(urls["control"]) as store, store.transaction() as work:
+        replicas.take(work, [BEAT])
+        replicas.take(work, [replace(BEAT, at_ms=2)])
+        replicas.forget_silent(work)
+        assert observations.record(work, OBSERVED)
+        [pending] = deployments.all_pending(work)
+        assert deployments.confirm(work, pending).state == "confirmed"
+    with open_release_store(urls["publisher"]) as store, store.snapshot() as work:
+        assert len(replicas.live_replicas(work, "support", environment="production")) == 1
+    with (
+        open_release_store(urls["control"]) as store,
+        pytest.raises(ReleaseStoreError, match="permission denied"),
+    ):
+        save(store, role="b")
 
 
 def test_set_role_does_not_change_who_acts(

@@ -31,6 +31,13 @@ TABLES = {
     "release_outcomes": "sequence deployment outcome",
     "release_approvals": "sequence agent environment version checksum approver",
     "release_policies": "sequence agent environment revision require_approval require_evaluation",
+    "release_rollouts": "sequence id agent environment version checksum",
+    "release_rollout_steps": "sequence rollout state stage",
+    "release_run_events": "arrived event_id arrived_at kind agent environment rollout run user_hmac "
+    "bucket arm cohort variant version checksum pinned started_ms state guardrail_failures limit_hit "
+    "input_tokens output_tokens latency_ms cost rating",
+    "release_run_counts": "agent environment rollout version variant started finished failed stopped "
+    "guardrail_failures limit_hits input_tokens output_tokens latency_ms cost liked disliked",
 }
 
 
@@ -99,13 +106,16 @@ def test_every_statement_can_be_prepared(store: ReleaseStore) -> None:
     """A statement that no test runs is still one that the database understands."""
     with store.snapshot() as work:
         for name, text in queries(work.kind).items():
-            if name.startswith("insert"):
+            if name.startswith(WRITING):
                 continue
             named = {key: value for key, value in VALUES.items() if f":{key}" in text}
             work.rows(name, **named)
 
 
+WRITING = ("insert", "add", "beat", "leave", "forget")
 VALUES = {
+    "id": None,
+    "run": "r",
     "since": BEGINNING,
     "until": END,
     "agent": "a",
@@ -115,6 +125,14 @@ VALUES = {
     "at_most": 1,
     "before": 1,
     "number": 1,
+    "event_id": "i",
+    "change": "c",
+    "sequence": 1,
+    "not_before_ms": 0,
+    "not_after_ms": 0,
+    "seen_at": BEGINNING,
+    "long_past": BEGINNING,
+    "replica": "r",
     "version": 1,
     "generation": 1,
 }

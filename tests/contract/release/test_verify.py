@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def filled(home: Home) -> Home:
-    """Entries: 1 save, 2 approve, 3 activate, 4 confirm, 5 policy."""
+    """Entries: 1 save, 2 approve, 3 activate, 4 confirm, 5 policy, 6 observe."""
     fill(home)
     return home
 
@@ -37,7 +37,7 @@ def test_what_nobody_touched_is_intact(filled: Home) -> None:
 
     assert verification.problems == ()
     assert [(verification.head.hash,)] == filled.raw(
-        "SELECT hash FROM release_audit WHERE sequence = 5"
+        "SELECT hash FROM release_audit WHERE sequence = 6"
     )
 
 
@@ -104,6 +104,10 @@ DETAILS = {
     "a rule": (
         "UPDATE release_policies SET require_approval = 9",
         "release_policies, row 5: require_approval is not what the audit recorded",
+    ),
+    "what was observed": (
+        "UPDATE release_observations SET not_after_ms = 9",
+        "release_observations, row 6: not_after_ms is not what the audit recorded",
     ),
     "a row that is gone": (
         "DELETE FROM release_approvals",

@@ -74,6 +74,25 @@ def test_versions_show_where_each_is_active(retune: Retune, save: Save, store: R
     assert "[default]" in retune("versions", AGENT).out.splitlines()[1]
 
 
+def test_versions_come_by_pages_that_say_how_many_are_older(
+    retune: Retune, save: Save, store: RedisServer
+) -> None:
+    for role in "ABCDE":
+        save(role)
+    retune("activate", AGENT, "2", "-m", "go")
+    first = retune("versions", AGENT, "--limit", "2", "--json").json
+    second = retune("versions", AGENT, "--limit", "2", "--before", "4", "--json").json
+    last = retune("versions", AGENT, "--before", "2", "--json").json
+
+    pages = [[version["number"] for version in page["versions"]] for page in (first, second, last)]
+    assert pages == [[5, 4], [3, 2], [1]]
+    assert [page["older"] for page in (first, second, last)] == [3, 1, 0]
+    assert [page["active"] for page in (first, second, last)] == [{"default": 2}] * 3
+    said = retune("versions", AGENT, "--limit", "2", "--before", "4").out
+    assert "2 [default]" in said
+    assert said.endswith(f"1 older: retune versions {AGENT} --before 2\n")
+
+
 def test_activation_publishes_clears_what_is_in_the_way_and_says_so(
     retune: Retune, save: Save, store: RedisServer
 ) -> None:

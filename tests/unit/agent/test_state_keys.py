@@ -11,6 +11,7 @@ def test_the_keys_are_pinned() -> None:
     assert KEYS.end("r") == f"{root}/run/r/end"
     assert KEYS.step("r", 2) == f"{root}/run/r/2"
     assert KEYS.call("r", 2, 0) == f"{root}/run/r/2/0"
+    assert KEYS.ratings("r") == f"{root}/run/r/ratings"
     assert KEYS.conversation("c") == f"{root}/conversation/c"
     assert KEYS.conversation_page("c", 0) == f"{root}/conversation/c/0"
     assert KEYS.content("1:sha256:ab") == f"{root}/content/1%3Asha256%3Aab"

@@ -25,11 +25,13 @@ from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.documents import Ended, RunRequest, Step
 from retunable.agent.runs.memory import RunMemory
+from retunable.agent.runs.telling import NotTold, TellsRuns
 from retunable.agent.runs.views import RunState
 from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import StateKeys
 from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import tool
+from retunable.agent.users import Users
 from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
 from retunable.config.checksum import checksum
@@ -43,6 +45,7 @@ from retunable.testing.fake_state import FakeState
 
 CONSTRAINTS = Constraints(registered_tools=("double",), registered_providers=("mine",))
 KEYS = StateKeys("helper", "default")
+BEGUN_AT = "2026-11-21T12:00:00.000+00:00"
 DECLARATION = declare(
     "helper", defaults=AgentConfig(role="R", model="m", provider="mine"), constraints=CONSTRAINTS
 )
@@ -93,6 +96,8 @@ class Replica:
         *script: ModelReply | Exception,
         state: FakeState | None = None,
         guard: Guard | None = None,
+        telling: TellsRuns | None = None,
+        users: Users | None = None,
     ) -> None:
         self.live = Live()
         self.state = state or FakeState()
@@ -104,7 +109,8 @@ class Replica:
             on_refusal=lambda: self.refusals.append(self.providers.refusal),
             retries=RetryPolicy(max_tries=1),
         )
-        self.book = RunBook(self.state, KEYS)
+        telling = telling or NotTold()
+        self.book = RunBook(self.state, KEYS, over=telling.ended)
         self.holders: set[str] = set()
         self.conversations = Conversations(self.state, KEYS, goes_on=self._goes_on)
         tools = {"double": double}
@@ -119,8 +125,10 @@ class Replica:
                 contents=Contents(self.state, KEYS),
                 conversations=self.conversations,
                 history=History(self.book, tokens=1000),
+                telling=telling,
             ),
             replica="here:1",
+            users=users,
         )
 
     async def _goes_on(self, run_id: str) -> bool:
@@ -133,6 +141,7 @@ class Replica:
         pin: Pin = "turn",
         between: Any = None,
         conversation_id: str | None = None,
+        user_id: str | None = None,
     ) -> Run:
         request = RunRequest(
             agent="helper",
@@ -141,8 +150,9 @@ class Replica:
             message="?",
             pin=pin,
             conversation_id=conversation_id,
+            user_id=user_id,
         )
-        await self.book.begin(request, begun_at="now", replica="here:1")
+        await self.book.begin(request, begun_at=BEGUN_AT, replica="here:1")
         data = first_input(agent="helper", environment="default", run_id=run_id)
         while isinstance(end := await self._history(data, between), ContinueAsNew):
             data = end.input

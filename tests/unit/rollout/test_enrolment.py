@@ -187,3 +187,13 @@ def test_neither_the_order_nor_the_number_of_deliveries_means_anything(
 
     expected = enrolment(*events, mature=10 * DUE)
     assert enrolment(*shuffled, mature=10 * DUE).tally.counts() == expected.tally.counts()
+
+
+@pytest.mark.parametrize("first", ["exposure", "outcome"])
+def test_a_run_began_when_the_earlier_of_its_events_says(first: str) -> None:
+    """An outcome reckons the start back from its end; the clocks of two replicas differ."""
+    told: list[Event] = [
+        exposure("u", run="r", started_at=WINDOW + 5),
+        outcome("u", run="r", started_at=0, failed=True),
+    ]
+    assert bad(enrolment(*(told if first == "exposure" else told[::-1]))) == Arms(1, 0)

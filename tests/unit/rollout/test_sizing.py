@@ -60,3 +60,8 @@ def test_nobody_to_compare_with_never_ends() -> None:
     assert (
         none.seconds == estimate(POLICY, COHORTS, bad_rates=RATES, users_per_day=0).seconds == inf
     )
+
+
+def test_a_ratio_of_errors_that_never_happen_is_never_judged() -> None:
+    never = estimate(POLICY, COHORTS, bad_rates={Metric.ERROR: 0.0}, users_per_day=100_000)
+    assert (never.users, never.seconds) == (inf, inf)

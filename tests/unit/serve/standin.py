@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from retunable.agent.runs.records import RunResult, StepRecord
+from retunable.agent.runs.telling import Rating
 from retunable.agent.runs.views import (
     ExplainedCall,
     ExplainedStep,
@@ -119,6 +120,7 @@ class StandInAgent:
     steps: tuple[ExplainedStep, ...] = ()
     """What happened in every run."""
     conversations: dict[str, int] = field(default_factory=dict)
+    rated: list[tuple[str, Rating, str | None]] = field(default_factory=list)
     """How many runs each conversation had."""
     away: Exception | None = None
     """What every question about runs raises."""
@@ -213,6 +215,10 @@ class StandInAgent:
         if status.state is RunState.RUNNING:
             self.kept[run_id] = a_run(run_id, RunState.STOPPED)
         return self.kept[run_id]
+
+    async def feedback(self, run_id: str, rating: Rating, *, user_id: str | None = None) -> None:
+        await self.run_state(run_id)
+        self.rated.append((run_id, rating, user_id))
 
     async def forget(self, conversation_id: str) -> int:
         if self.away:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -9,6 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from retunable.agent.status import AgentStatus
+from retunable.config.agent_config import AgentConfig
+from retunable.config.constraints import Constraints
 from retunable.config.items import Item
 from retunable.errors import NotReady, RunFailed, RunTimeout, Unavailable
 from retunable.live.health import Reason, Status
@@ -201,6 +204,36 @@ async def test_config_answers_while_nothing_was_ever_read() -> None:
     assert (report["config"], report["status"]) == (None, "NOT_READY")
 
 
+CHECKED = {
+    "what it allows": ({}, []),
+    "a limit of the program": (
+        {"max_iterations": 51},
+        [{"fields": ["max_iterations"], "reason": "must be at most 50 in this program"}],
+    ),
+    "a tool that it has not": (
+        {"tools": ["fly"]},
+        [{"fields": ["tools"], "reason": "names 'fly', which this program has not registered"}],
+    ),
+    "what is no value": (
+        {"temperature": 9},
+        [{"fields": ["temperature"], "reason": "temperature must be at most 2, got 9"}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "faults"), CHECKED.values(), ids=CHECKED.keys())
+async def test_a_config_is_checked_against_what_the_program_allows(
+    values: dict[str, Any], faults: list[dict[str, Any]]
+) -> None:
+    limits = Constraints(max_iterations=50, registered_tools=("search",))
+    declaration = replace(StandInAgent().declaration, constraints=limits)
+    config = AgentConfig(model="m", tools=("search",)).to_json() | values
+    async with client_of(StandInAgent(declaration=declaration)) as client:
+        reply = await client.post("/agent/config/check", json=config)
+
+    assert reply.json() == {"faults": faults}
+
+
 @pytest.mark.parametrize(
     ("state", "code"),
     [(Status.READY, 200), (Status.STALE, 200), (Status.NOT_READY, 503), (Status.ERROR, 503)],
@@ -253,7 +286,7 @@ async def test_probes_need_no_token(path: str) -> None:
 async def test_openapi_describes_every_error_as_a_problem() -> None:
     document = (await get(StandInAgent(), "/openapi.json")).json()
     runs = [(path, how) for path, how in document["paths"].items() if "runs" in path]
-    assert len(runs) == 5
+    assert len(runs) == 6
     for _, methods in runs:
         for told in methods.values():
             errors = {code: r for code, r in told["responses"].items() if code >= "400"}

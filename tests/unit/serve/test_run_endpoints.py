@@ -188,6 +188,48 @@ async def test_a_web_page_cannot_stop_a_run_by_sending_an_empty_form() -> None:
     assert agent.kept["r"].state is RunState.RUNNING
 
 
+async def test_a_rating_is_kept_for_the_user_whom_the_gateway_names() -> None:
+    agent = StandInAgent(kept={"a/b": a_run("a/b")})
+    response = await ask(
+        agent,
+        "POST",
+        "/agent/runs/a%2Fb/feedback",
+        body={"rating": "down"},
+        Retunable_User="zoe",
+    )
+    assert (response.status_code, response.content) == (204, b"")
+    assert agent.rated == [("a/b", "down", "zoe")]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"rating": 1}, {"rating": "UP"}, {"rating": "up", "user_id": "zoe"}, ["up"]]
+)
+async def test_what_is_no_rating_is_a_problem(body: Any) -> None:
+    agent = StandInAgent(kept={"r": a_run("r")})
+    response = await ask(agent, "POST", "/agent/runs/r/feedback", body=body)
+    assert (response.status_code, response.headers["content-type"]) == (422, PROBLEM)
+    assert agent.rated == []
+
+
+async def test_a_rating_of_a_run_that_is_not_kept_is_not_found() -> None:
+    response = await ask(
+        StandInAgent(), "POST", "/agent/runs/nobody/feedback", body={"rating": "up"}
+    )
+    assert (response.status_code, response.headers["content-type"]) == (404, PROBLEM)
+
+
+async def test_an_empty_user_is_refused_over_http() -> None:
+    response = await begin(StandInAgent(), Retunable_User="")
+    assert response.status_code == 422
+    assert "without a user" in response.json()["detail"]
+
+
+async def test_feedback_is_in_openapi() -> None:
+    described = (await ask(StandInAgent(), "GET", "/openapi.json")).json()
+    route = described["paths"]["/agent/runs/{run_id}/feedback"]["post"]
+    assert {"204", "404", "410", "422", "503"} <= set(route["responses"])
+
+
 async def test_forget_tells_how_many_runs_were_erased() -> None:
     agent = StandInAgent(conversations={"c/1": 4})
     response = await ask(agent, "DELETE", "/agent/conversations/c%2F1")

@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import stat
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,6 +159,54 @@ async def test_a_file_in_use_that_was_replaced_is_said_to_be_broken(
         with pytest.raises(DatabaseUnavailable, match="restart the sidecar") as refused:
             await database.write(note("a"))
         assert refused.value.reason == "broken"
+
+
+async def test_short_jobs_are_done_by_the_loop_and_long_ones_are_not(database: Database) -> None:
+    def here(_: object) -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    assert await database.write(here) is await database.read(here) is True
+    assert await database.write(here, long=True) is await database.read(here, long=True) is False
+
+
+async def test_nothing_on_a_file_that_others_write_is_done_by_the_loop(path: Path) -> None:
+    shared = Database.open(path, [NOTES], replaceable=True)
+    assert await shared.write(lambda _: threading.get_ident()) != threading.get_ident()
+    shared.close()
+
+
+async def test_what_waits_together_is_synced_together(database: Database) -> None:
+    statements: list[str] = []
+    await database.write(lambda c: c.set_trace_callback(statements.append))
+    await asyncio.gather(*(database.write(note(str(number))) for number in range(50)))
+    await database.write(lambda c: c.set_trace_callback(None))
+    assert statements.count("COMMIT") == 2  # of the first job here, and of the fifty
+
+
+async def test_the_loop_goes_on_while_another_process_holds_the_file(path: Path) -> None:
+    database = Database.open(path, [NOTES], patience_seconds=60.0)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    waiting = asyncio.create_task(database.write(note("a")))
+    for _ in range(5):
+        await asyncio.sleep(0.02)
+    assert time.monotonic() - began < 60.0
+    other.execute("ROLLBACK")
+    await asyncio.wait_for(waiting, 30)
+    other.close()
+    database.close()
+
+
+async def test_closing_finishes_what_was_asked_though_the_loop_itself_closes(path: Path) -> None:
+    database = Database.open(path, [NOTES])
+    asked = [asyncio.ensure_future(database.write(note(text))) for text in "abc"]
+    await asyncio.sleep(0)  # they wait in the database's queue
+    database.close()
+    await asyncio.gather(*asked)
+    connection = connect(path, [NOTES])
+    assert texts(connection) == ["a", "b", "c"]
+    connection.close()
 
 
 async def test_a_closed_file_refuses_at_once(path: Path) -> None:

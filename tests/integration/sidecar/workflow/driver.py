@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from dapr.ext.workflow import DaprWorkflowClient, WorkflowRuntime
-from dapr.ext.workflow.logger import LoggerOptions
 
 from dev import processes
-from retunable.agent.loop.workflow import Runtime
+from retunable.control.rollouts.sdk_runtime import Runtime, quiet_sdk_logs
 
 SECONDS = 60
 
@@ -29,13 +27,15 @@ def worker(runtime: Any) -> Iterator[None]:
 
 def new_runtime(port: int, **options: Any) -> WorkflowRuntime:
     """Return a runtime for the sidecar on a port of this machine."""
-    return WorkflowRuntime(host="127.0.0.1", port=str(port), logger_options=_quiet(), **options)
+    return WorkflowRuntime(
+        host="127.0.0.1", port=str(port), logger_options=quiet_sdk_logs(), **options
+    )
 
 
 @contextmanager
 def client(port: int) -> Iterator[DaprWorkflowClient]:
     """Give a client of the sidecar on a port of this machine."""
-    made = DaprWorkflowClient(host="127.0.0.1", port=str(port), logger_options=_quiet())
+    made = DaprWorkflowClient(host="127.0.0.1", port=str(port), logger_options=quiet_sdk_logs())
     try:
         yield made
     finally:
@@ -45,12 +45,6 @@ def client(port: int) -> Iterator[DaprWorkflowClient]:
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Wait for a condition that nothing announces."""
     processes.wait_until(condition, what=what, within_seconds=SECONDS)
-
-
-def _quiet() -> LoggerOptions:
-    for name in ("WorkflowRuntime", "DaprWorkflowContext", "durabletask-worker"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return LoggerOptions(log_handler=logging.NullHandler(), log_level="ERROR")
 
 
 def _closed(made: Any) -> None:

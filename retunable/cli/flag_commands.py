@@ -1,0 +1,238 @@
+"""The commands of ``retune flag`` and their options; what each does is in ``flagging``.
+
+That module is imported when a command runs, so that ``--help`` and completion stay quick.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from retunable.cli.command import Given, command
+from retunable.cli.exits import ExitCode
+from retunable.cli.flag_wish import FlagWish
+from retunable.cli.output import Output
+from retunable.cli.release_options import (
+    AgentArgument,
+    MessageOption,
+    PublicationThere,
+    WaitIfAsked,
+)
+
+commands = typer.Typer(
+    name="flag",
+    help="Capabilities for some users, without a new version.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The flag, like beta-search.")]
+UserKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--user-key",
+        metavar="NAME",
+        help="secretstore/key or file:PATH of the agent's user_key; else RETUNABLE_USER_KEY.",
+    ),
+]
+_PercentOption = Annotated[
+    float | None,
+    typer.Option("--percent", metavar="P", min=0, max=100, help="Of those who meet the rules."),
+]
+_UserOption = Annotated[
+    list[str] | None, typer.Option("--user", metavar="ID", help="List a user; may be repeated.")
+]
+_UserGoneOption = Annotated[
+    list[str] | None, typer.Option("--no-user", metavar="ID", help="Take a user off the list.")
+]
+_WhenOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--when",
+        metavar="RULE",
+        help="'plan in pro,team' or 'country not in DE'; all must hold; anybody for no rule.",
+    ),
+]
+_ExpiresOption = Annotated[
+    str | None,
+    typer.Option("--expires", metavar="TIME", help="How long it holds: 15m, 2d, 4w; or never."),
+]
+_SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="A field for those who have the flag."),
+]
+_ToolOption = Annotated[
+    list[str] | None, typer.Option("--tool", metavar="NAME=on|off", help="A tool for them.")
+]
+_GuardrailOption = Annotated[
+    list[str] | None,
+    typer.Option("--guardrail", metavar="NAME=on|off|JSON", help="A guardrail for them."),
+]
+
+
+def flag_wish(
+    percent: _PercentOption = None,
+    user: _UserOption = None,
+    no_user: _UserGoneOption = None,
+    when: _WhenOption = None,
+    expires: _ExpiresOption = None,
+    set_: _SetOption = None,
+    tool: _ToolOption = None,
+    guardrail: _GuardrailOption = None,
+) -> FlagWish:
+    """Return what is wanted of a flag."""
+    return FlagWish(
+        percent=percent,
+        users=tuple(user or ()),
+        users_gone=tuple(no_user or ()),
+        rules=tuple(when or ()),
+        expires=expires,
+        values=tuple(set_ or ()),
+        tools=tuple(tool or ()),
+        guardrails=tuple(guardrail or ()),
+    )
+
+
+Wanted = Annotated[FlagWish, Given(flag_wish)]
+
+
+@command(commands)
+def create(
+    agent: AgentArgument,
+    name: NameArgument,
+    message: MessageOption,
+    user_key: UserKeyOption = None,
+    enabled: Annotated[
+        bool, typer.Option("--enabled", help="On at once; else retune flag enable.")
+    ] = False,
+    *,
+    wish: Wanted,
+    place: PublicationThere,
+    wait: WaitIfAsked,
+    output: Output,
+) -> ExitCode:
+    """Make a flag above the version that is active; it is off until it is enabled."""
+    from retunable.cli import flagging
+
+    return flagging.create(
+        place.of(agent),
+        name,
+        wish,
+        enabled=enabled,
+        user_key=user_key,
+        message=message,
+        wait=wait,
+        output=output,
+    )
+
+
+@command(commands, "set")
+def set_flag(
+    agent: AgentArgument,
+    name: NameArgument,
+    message: MessageOption,
+    user_key: UserKeyOption = None,
+    *,
+    wish: Wanted,
+    place: PublicationThere,
+    wait: WaitIfAsked,
+    output: Output,
+) -> ExitCode:
+    """Change a flag; what is not named stays. A percent that grows loses nobody."""
+    from retunable.cli import flagging
+
+    return flagging.change(
+        place.of(agent),
+        name,
+        wish,
+        user_key=user_key,
+        message=message,
+        wait=wait,
+        output=output,
+    )
+
+
+@command(commands)
+def enable(
+    agent: AgentArgument,
+    name: NameArgument,
+    message: MessageOption,
+    *,
+    place: PublicationThere,
+    wait: WaitIfAsked,
+    output: Output,
+) -> ExitCode:
+    """Put a flag on for those whom it is for."""
+    from retunable.cli import flagging
+
+    return flagging.switch(
+        place.of(agent), name, on=True, message=message, wait=wait, output=output
+    )
+
+
+@command(commands)
+def disable(
+    agent: AgentArgument,
+    name: NameArgument,
+    message: MessageOption,
+    *,
+    place: PublicationThere,
+    wait: WaitIfAsked,
+    output: Output,
+) -> ExitCode:
+    """Put a flag off for everybody; it keeps its list and its percent."""
+    from retunable.cli import flagging
+
+    return flagging.switch(
+        place.of(agent), name, on=False, message=message, wait=wait, output=output
+    )
+
+
+@command(commands)
+def remove(
+    agent: AgentArgument,
+    name: NameArgument,
+    message: MessageOption,
+    *,
+    place: PublicationThere,
+    wait: WaitIfAsked,
+    output: Output,
+) -> ExitCode:
+    """Take a flag away, with its list."""
+    from retunable.cli import flagging
+
+    return flagging.remove(place.of(agent), name, message=message, wait=wait, output=output)
+
+
+@command(commands, "list")
+def list_flags(agent: AgentArgument, *, place: PublicationThere, output: Output) -> ExitCode:
+    """Show the flags, for whom each is and what it changes."""
+    from retunable.cli import flagging
+
+    return flagging.list_flags(place.of(agent), output=output)
+
+
+@command(commands)
+def explain(
+    agent: AgentArgument,
+    user: Annotated[str, typer.Argument(metavar="USER", help="A user's id, exactly.")],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option("--attribute", metavar="NAME=VALUE", help="As the program would tell it."),
+    ] = None,
+    user_key: UserKeyOption = None,
+    *,
+    place: PublicationThere,
+    output: Output,
+) -> ExitCode:
+    """Show what a user gets of what is published, and why: variant and flags."""
+    from retunable.cli import flagging
+
+    return flagging.explain(
+        place.of(agent),
+        user,
+        attributes=tuple(attribute or ()),
+        user_key=user_key,
+        output=output,
+    )

@@ -1,0 +1,91 @@
+"""The controller beside the control process: its worker, and a workflow for every rollout that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from retunable.control.rollouts.controller import Controller
+from retunable.control.rollouts.sdk_runtime import Runtime
+from retunable.control.rollouts.workflow import Starter, new_runtime
+from retunable.errors import ReleaseStoreError, Unavailable
+from retunable.release.store import rollouts, run_events
+from retunable.release.store.release_store import ReleaseStore
+
+if TYPE_CHECKING:
+    from retunable.control.process import Control
+
+logger = logging.getLogger("retunable")
+
+EVERY_SECONDS: Final = 1.0
+FORGET_EVERY: Final = 3600
+"""Rows of single users are looked through once in so many rounds: hourly."""
+START_PAUSE_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def controlling_rollouts(control: Control) -> AsyncIterator[None]:
+    """Follow every rollout of the release store while inside."""
+    if control.open_publisher is None:
+        logger.warning("rollouts are not controlled: no configuration store is named")
+        yield
+        return
+    controller = Controller(
+        store=control.store, open_publisher=control.open_publisher, key=control.key
+    )
+    runtime, starter = new_runtime(controller), Starter()
+    tasks = [
+        asyncio.create_task(_started(runtime), name="retunable rollout worker"),
+        asyncio.create_task(_follow(control.store, starter), name="retunable rollouts"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(runtime.shutdown), STOP_SECONDS)
+        await starter.close()
+
+
+async def _started(runtime: Runtime) -> None:
+    """Connect the worker; a sidecar that does not take it yet is asked again."""
+    while True:
+        try:
+            await asyncio.to_thread(runtime.start)
+        except Exception as error:  # noqa: BLE001 - a supervised seam: the SDK raises what it likes
+            logger.warning("rollouts are not controlled yet: %s", error)
+            await asyncio.sleep(START_PAUSE_SECONDS)
+        else:
+            return
+
+
+async def _follow(store: ReleaseStore, starter: Starter) -> None:
+    said: str | None = None
+    rounds = 0
+    while True:
+        try:
+            for name in await asyncio.to_thread(
+                _going_on, store, forget=rounds % FORGET_EVERY == 0
+            ):
+                await starter.start(name)
+            said = None
+        except (ReleaseStoreError, Unavailable) as error:
+            if str(error) != said:
+                logger.warning("rollouts wait: %s", error)
+            said = str(error)
+        rounds += 1
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+def _going_on(store: ReleaseStore, *, forget: bool) -> list[str]:
+    if forget:
+        with store.transaction() as work:
+            run_events.forget_users(work)
+    with store.snapshot() as work:
+        return [row.id for row in rollouts.all_live(work)]

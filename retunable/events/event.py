@@ -1,0 +1,152 @@
+"""The events that replicas publish: one closed union, and what each kind says.
+
+Each is told at least once and in any order; ``event_id`` is what counting once goes by. No event
+carries a message, an answer, a user id in the clear, a conversation id or a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+
+from pydantic import Field
+
+from retunable.config.split import BUCKETS
+
+TOPIC: Final = "retunable.events"
+PUBSUB: Final = "pubsub"
+"""The pub/sub component, whose name an agent's topic requests have too."""
+
+# A hostile or broken sender fills no store with one field.
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Text = Annotated[str, Field(max_length=2_000)]
+Moment = Annotated[int, Field(ge=0, lt=2**53)]
+"""Milliseconds since the epoch in UTC, by the sender's clock."""
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
+
+Arm = Literal["stable", "canary"]
+
+
+class Rejected(NamedTuple):
+    """An item of the store that a replica does not take, and why."""
+
+    key: Name
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What every event says about itself: its id (a UUID4), who tells it, and when."""
+
+    event_id: Annotated[str, Field(min_length=32, max_length=36)]
+    agent: Name
+    environment: Name
+    replica: Name
+    at_ms: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Told):
+    """What a replica runs on now. The next one comes within ``interval_ms``.
+
+    ``generation`` and ``version`` are those of the active release, None without one.
+    ``override_keys`` are the store keys of the field keys above it. ``address`` is the replica's
+    own HTTP face, where it says so, ``stream`` is None without a store. ``leaving`` says that this is its last one.
+    """
+
+    kind: ClassVar[Literal["heartbeat"]] = "heartbeat"
+
+    interval_ms: Annotated[int, Field(ge=1, le=3_600_000)]
+    revision: Count
+    generation: Count | None = None
+    version: Count | None = None
+    status: Literal["not_ready", "ready", "stale", "error"]
+    stream: Literal["live", "suspect", "polling"] | None = None
+    rejected: tuple[Rejected, ...] = ()
+    address: Name | None = None
+    override_keys: tuple[Name, ...] = ()
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedChange(Told):
+    """An item of the store is another than a replica last saw, and no writer of ours did it.
+
+    ``old`` and ``new`` are what stood there, None for nothing; a secret's value is never told.
+    It happened after ``not_before_ms`` and no later than ``not_after_ms``, by the clock of the
+    replica.
+    """
+
+    kind: ClassVar[Literal["observed_change"]] = "observed_change"
+
+    key: Name
+    item: Literal["override", "document"]
+    old: str | None
+    new: str | None
+    not_before_ms: Moment
+    not_after_ms: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served(Told):
+    """Which config a run got, and why this one.
+
+    ``bucket`` is the user's place in the split, or the conversation's for a caller without a
+    user; None outside of a rollout. ``arm`` is what the split said, ``variant`` what the run got.
+    ``cohort`` is the stage in whose comparison the user was when the run began, None in no one's.
+    ``user_hmac`` is a keyed hash of the user id, for this rollout or (without one) this week.
+    ``anonymous``: no user was named, or there is no secret to hash one with. ``pinned`` says that
+    the conversation was pinned before the cohort was opened.
+    """
+
+    run_id: Name
+    bucket: Bucket | None
+    arm: Arm | None
+    rollout_id: Name | None
+    user_hmac: Name | None
+    version: Count | None
+    version_checksum: Name | None
+    effective_checksum: Name
+    variant: Name
+    flags: tuple[Name, ...] = ()
+    cohort: Count | None = None
+    pinned: bool = False
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure(Served):
+    """A run started."""
+
+    kind: ClassVar[Literal["exposure"]] = "exposure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Served):
+    """A run ended. It repeats its exposure, so that an exposure lost on the way costs nothing."""
+
+    kind: ClassVar[Literal["outcome"]] = "outcome"
+
+    state: Literal["finished", "failed", "stopped"]
+    error_kind: Name | None = None
+    guardrail_failures: Count = 0
+    limit_hit: bool = False
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    latency_ms: Count = 0
+    steps: Count = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback(Told):
+    """Somebody rated a run's answer: thumbs up (1) or down (-1). Comments are not sent."""
+
+    kind: ClassVar[Literal["feedback"]] = "feedback"
+
+    run_id: Name
+    rating: Literal[-1, 1]
+
+
+Event = Heartbeat | ObservedChange | Exposure | Outcome | Feedback

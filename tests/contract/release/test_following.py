@@ -1,0 +1,165 @@
+"""From rows to the analysis: the same for who followed all along and for who starts anew."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+import pytest
+
+from retunable.control.rollouts import following
+from retunable.control.rollouts.following import Follower
+from retunable.events.event import Exposure, Outcome
+from retunable.release.store import rollouts, run_events
+from retunable.release.store.rollouts import Draft, Rollout
+from retunable.rollout.metrics import Metric
+from tests.contract.release.steps import save
+
+if TYPE_CHECKING:
+    from retunable.release.store.release_store import ReleaseStore
+
+BASIS = {
+    "stable_checksum": "s",
+    "canary_checksum": "c",
+    "flags": "f",
+    "tools": "",
+    "overrides": [],
+}
+PLAN = {
+    "share": {"id": "r1", "salt": "s", "stages": [50], "control_percent": None},
+    "policy": {"window_seconds": 0.05, "run_timeout_seconds": 0.05},
+    "limits": {},
+    "basis": BASIS,
+}
+
+
+@pytest.fixture
+def row(store: ReleaseStore) -> Rollout:
+    save(store)
+    with store.transaction() as work:
+        draft = Draft(
+            id="r1",
+            agent="support",
+            environment="production",
+            version=1,
+            checksum="c",
+            reason="x",
+            plan=PLAN,
+        )
+        begun = rollouts.begin(work, draft)
+    assert isinstance(begun, Rollout)
+    return begun
+
+
+def runs(luck: random.Random, at_ms: int, users: range) -> tuple[list[Exposure], list[Outcome]]:
+    """Runs of some users, most of which end; several begin twice."""
+    began, ended = [], []
+    for user in users:
+        arm = luck.choice(["canary", "stable"])
+        told: dict[str, Any] = {
+            "agent": "support",
+            "environment": "production",
+            "replica": "a",
+            "at_ms": at_ms,
+            "run_id": f"run-{user}-{luck.randint(0, 1)}",
+            "bucket": 1,
+            "arm": arm,
+            "variant": arm,
+            "cohort": 0,
+            "rollout_id": "r1",
+            "user_hmac": f"u{user}",
+            "version": 1,
+            "version_checksum": "c",
+            "effective_checksum": "e",
+        }
+        began.append(Exposure(**told, event_id=str(uuid4())))
+        if luck.random() < 0.8:
+            state: Literal["finished", "failed"] = luck.choice(["finished", "failed"])
+            ended.append(Outcome(**told, event_id=str(uuid4()), state=state))
+    return began, ended
+
+
+def told(store: ReleaseStore, luck: random.Random, users: range) -> None:
+    with store.snapshot() as work:
+        at_ms = int(work.now.timestamp() * 1000)
+    began, ended = runs(luck, at_ms, users)
+    luck.shuffle(ended)
+    late = ended[: len(ended) // 3]
+    with store.transaction() as work:
+        run_events.take_exposures(work, began)
+        run_events.take_outcomes(work, ended[len(late) :])
+    with store.transaction() as work:
+        run_events.take_outcomes(work, late)
+
+
+def look(follower: Follower, store: ReleaseStore, row: Rollout) -> list[dict[str, Any]]:
+    with store.transaction() as work:
+        follower.judge(work, row)
+    return [asdict(counts) for counts in follower.analysis.counts]
+
+
+def in_the_end(follower: Follower, store: ReleaseStore, row: Rollout) -> list[dict[str, Any]]:
+    """What is counted once nobody is left to mature, however long two looks took."""
+    look(follower, store, row)
+    follower.analysis.mature(inf)
+    return [asdict(counts) for counts in follower.analysis.counts]
+
+
+@pytest.mark.parametrize("page", [3, 5_000])
+def test_who_starts_anew_decides_as_who_followed_all_along(
+    store: ReleaseStore, row: Rollout, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "PAGE", page)
+    luck, followed = random.Random(3), Follower(row)
+    for number in range(8):
+        told(store, luck, range(10 * number, 10 * number + 15))
+        look(followed, store, row)
+    anew = Follower(row)
+    anew.catch_up(store)
+
+    assert in_the_end(anew, store, row) == in_the_end(followed, store, row)
+
+
+def test_what_comes_after_a_decision_changes_nothing(store: ReleaseStore, row: Rollout) -> None:
+    began, _ = runs(random.Random(1), 0, range(1))
+    late = Outcome(
+        **{**asdict(began[0]), "event_id": str(uuid4())},
+        state="finished",
+    )
+    follower = Follower(row)
+    with store.transaction() as work:
+        run_events.take_exposures(work, began)
+    look(follower, store, row)
+    with store.transaction() as work:
+        run_events.take_outcomes(work, [late])
+    counts = look(follower, store, row)
+
+    errors = counts[0]["bad"][Metric.ERROR]
+    assert errors["canary"] + errors["control"] == 1
+    assert look(Follower(row), store, row) == counts
+
+
+def test_a_restart_discards_what_came_before_it_for_whoever_starts_anew(
+    store: ReleaseStore, row: Rollout
+) -> None:
+    luck, followed = random.Random(5), Follower(row)
+    told(store, luck, range(20))
+    look(followed, store, row)
+    with store.transaction() as work:
+        rollouts.take_step(
+            work,
+            row,
+            state="running",
+            reason="flags",
+            numbers={"basis": {**BASIS, "flags": "g"}, "after": run_events.newest(work)},
+        )
+    told(store, luck, range(10, 40))
+
+    counts = in_the_end(followed, store, row)
+    assert 0 < counts[0]["enrolled"]["canary"] + counts[0]["enrolled"]["control"] <= 20
+    assert followed.basis.flags == "g"
+    assert followed.analysis.restarts == 1
+    assert in_the_end(Follower(row), store, row) == counts

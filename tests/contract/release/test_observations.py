@@ -1,0 +1,94 @@
+"""Direct writes in the audit: one entry for what several replicas saw, two for what happened twice."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from retunable.control import direct_writes
+from retunable.events.event import ObservedChange
+from retunable.release.store import audit
+from retunable.release.store.verifying import verify
+
+if TYPE_CHECKING:
+    from retunable.release.store.records import Entry
+    from retunable.release.store.release_store import ReleaseStore
+
+
+def seen(
+    replica: str = "r1", *, between: tuple[int, int] = (1_000, 2_000), **said: Any
+) -> ObservedChange:
+    usual: dict[str, Any] = {
+        "agent": "support",
+        "environment": "production",
+        "key": "live/agent_role",
+        "item": "override",
+        "old": None,
+        "new": "written by hand",
+    }
+    not_before_ms, not_after_ms = between
+    return ObservedChange(
+        event_id=str(uuid.uuid4()),
+        replica=replica,
+        at_ms=not_after_ms,
+        not_before_ms=not_before_ms,
+        not_after_ms=not_after_ms,
+        **{**usual, **said},
+    )
+
+
+def take(store: ReleaseStore, *events: ObservedChange) -> None:
+    with store.transaction() as work:
+        direct_writes.take(work, events)
+
+
+def observed(store: ReleaseStore, **asked: Any) -> list[Entry]:
+    with store.snapshot() as work:
+        assert verify(work).problems == ()
+        return [one for one in audit.entries(work, **asked) if one.action == "observe"]
+
+
+def test_what_two_replicas_saw_is_one_entry(store: ReleaseStore) -> None:
+    take(store, seen("r1", between=(1_000, 2_000)), seen("r2", between=(1_900, 5_000)))
+
+    [entry] = observed(store)
+    assert (entry.agent, entry.environment) == ("support", "production")
+    assert entry.data["new"] == "written by hand"
+    assert "between 1970-01-01 00:00:01 UTC and 1970-01-01 00:00:02 UTC" in entry.stamp.reason
+
+
+def test_the_same_event_again_is_no_second_entry(store: ReleaseStore) -> None:
+    event = seen()
+    take(store, event, event)
+    take(store, event)
+
+    assert len(observed(store)) == 1
+
+
+def test_what_one_replica_saw_twice_happened_twice(store: ReleaseStore) -> None:
+    take(store, seen("r1"), seen("r1", between=(1_500, 2_500)))
+    take(store, seen("r2"), seen("r2", between=(1_500, 2_500)))
+
+    assert len(observed(store)) == 2
+
+
+def test_times_that_do_not_overlap_are_two_changes(store: ReleaseStore) -> None:
+    take(store, seen("r1", between=(1_000, 2_000)), seen("r2", between=(2_001, 3_000)))
+
+    assert len(observed(store)) == 2
+
+
+def test_agents_and_environments_do_not_cross(store: ReleaseStore) -> None:
+    take(store, seen("r1"), seen("r2", agent="billing"), seen("r3", environment="staging"))
+
+    assert {(one.agent, one.environment) for one in observed(store)} == {
+        ("support", "production"),
+        ("billing", "production"),
+        ("support", "staging"),
+    }
+
+
+def test_a_question_for_the_field_finds_it(store: ReleaseStore) -> None:
+    take(store, seen(), seen(key="live/llm_model"), seen(key="live/support", item="document"))
+
+    assert [one.data["key"] for one in observed(store, field="model")] == ["live/llm_model"]

@@ -1,0 +1,137 @@
+"""Heartbeats: regular, at once when they say something else, and never in the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from retunable.agent.heartbeats import Heartbeats, Replica
+from retunable.agent.status import AgentStatus
+from retunable.config.items import Item
+from retunable.config.snapshot import Snapshot
+from retunable.errors import NotReady
+from retunable.events.event import Event, Heartbeat
+from retunable.live.health import Status
+from tests.unit.live.scenes import declaration
+from tests.unit.live.virtual_time import in_virtual_time, until
+
+
+@dataclass
+class Scene:
+    """An agent that is what a test says, and a broker that keeps what it gets."""
+
+    status: AgentStatus = field(default_factory=lambda: AgentStatus(state=Status.READY))
+    snapshot: Snapshot | None = None
+    takes: bool = True
+    sent: list[tuple[float, Heartbeat]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    async def publish(self, event: Event, **options: Any) -> bool:
+        assert isinstance(event, Heartbeat)
+        self.sent.append((asyncio.get_running_loop().time(), event))
+        self.options = options
+        return self.takes
+
+    def now(self) -> Snapshot:
+        if self.snapshot is None:
+            raise NotReady("never read", part="configuration store")
+        return self.snapshot
+
+    @property
+    def times(self) -> list[float]:
+        return [round(at, 1) for at, _ in self.sent]
+
+
+def snapshot(**items: str) -> Snapshot:
+    from retunable.config.build import build
+
+    held = {key: Item(text) for key, text in items.items()}
+    return replace(build(declaration(), held).snapshot, revision=len(items))
+
+
+@asynccontextmanager
+async def beating(scene: Scene, *, seconds: float = 5.0) -> AsyncIterator[Callable[[], None]]:
+    beats = Heartbeats(
+        Replica(agent="a", environment="e", name="r"),
+        scene,
+        snapshot=scene.now,
+        status=lambda: scene.status,
+        interval_seconds=seconds,
+    )
+    async with beats.going():
+        yield beats.look
+
+
+@in_virtual_time
+async def test_they_come_at_the_start_and_every_interval() -> None:
+    scene = Scene()
+    async with beating(scene):
+        await until(lambda: len(scene.sent) == 4)
+
+    assert scene.times[:4] == [0.0, 5.0, 10.0, 15.0]
+    ids = {beat.event_id for _, beat in scene.sent}
+    assert len(ids) == len(scene.sent)
+
+
+@in_virtual_time
+async def test_a_broker_that_takes_none_changes_nothing() -> None:
+    scene = Scene(takes=False)
+    async with beating(scene):
+        await until(lambda: len(scene.sent) == 3)
+
+    assert scene.times[:3] == [0.0, 5.0, 10.0]
+
+
+@in_virtual_time
+async def test_what_changes_is_told_at_once_and_what_does_not_is_not() -> None:
+    scene = Scene()
+    async with beating(scene) as look:
+        await asyncio.sleep(1)
+        look()
+        await asyncio.sleep(1)
+        scene.snapshot = snapshot(agent_role="Tuned", llm_temperature="hot")
+        look()
+        await until(lambda: len(scene.sent) == 2)
+
+    at, beat = scene.sent[1]
+    assert round(at, 1) == 2.0
+    assert beat.override_keys == ("agent_role",)
+    assert [one.key for one in beat.rejected] == ["llm_temperature"]
+    assert beat.status == "ready"
+
+
+@in_virtual_time
+async def test_changes_in_a_burst_are_told_together() -> None:
+    scene = Scene()
+    async with beating(scene) as look:
+        await until(lambda: len(scene.sent) == 1)
+        for number in range(100):
+            scene.snapshot = snapshot(agent_role=str(number))
+            scene.snapshot = replace(scene.snapshot, revision=number)
+            look()
+            await asyncio.sleep(0.002)
+        await asyncio.sleep(0.5)
+
+    assert len(scene.sent) <= 5
+    assert scene.sent[-2][1].revision == 99
+
+
+@in_virtual_time
+async def test_the_last_one_says_that_it_is() -> None:
+    scene = Scene()
+    async with beating(scene):
+        await until(lambda: len(scene.sent) == 1)
+
+    assert [beat.leaving for _, beat in scene.sent] == [False, True]
+    assert scene.options["within_seconds"] == 0.5
+
+
+@in_virtual_time
+async def test_the_broker_forgets_one_that_says_nothing_of_now() -> None:
+    scene = Scene()
+    async with beating(scene, seconds=2):
+        await until(lambda: len(scene.sent) == 1)
+        assert scene.options["lives_seconds"] == 6
