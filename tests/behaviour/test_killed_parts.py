@@ -156,15 +156,15 @@ def test_sigterm_in_a_long_tool_ends_in_seconds_and_the_run_goes_on_at_the_next_
 ) -> None:
     """Fails without the signal's handler, and where a tool's thread can hold up the process."""
     lab.model.script(tool_calls((tool, {"seconds": LONG_TOOL_SECONDS})), answer("done"))
-    settings = AgentSettings(tools=(tool,))
+    run, settings = f"terminated in {tool}", AgentSettings(tools=(tool,))
     agent = lab.start_agent(settings)
-    runs.begin(agent, "terminated")
-    _wait_for_tool(agent, "terminated")
+    runs.begin(agent, run)
+    _wait_for_tool(agent, run)
     agent.process.send(signal.SIGTERM)
     assert agent.process.wait(within_seconds=EXIT_SECONDS) == 0
     agent = lab.start_agent(settings)
-    assert runs.survived(lab, agent, "terminated")["text"] == "done"
-    assert [charge.item.step for charge in charges.of_tools(agent, "terminated")] == [1, 1]
+    assert runs.survived(lab, agent, run)["text"] == "done"
+    assert [charge.item.step for charge in charges.of_tools(agent, run)] == [1, 1]
     assert len(lab.model.requests) == 2
 
 
