@@ -200,7 +200,7 @@ class StartedAgent:
         await self._configuration.start()
         parts.callback(self._expired_flags.close)
         await self._users.open(parts)
-        # Imported here: the worker's thread has imported the SDK while the store was read.
+        # Imported here: a thread of the worker's has imported the SDK while the store was read.
         from retunable.agent.runs.parts import run_parts
         from retunable.events.publisher import EventPublisher
 

@@ -141,7 +141,7 @@ def _remove_handlers(loop: asyncio.AbstractEventLoop) -> None:
 def _exit_for_certain() -> None:
     """End the process after ``EXIT_SECONDS`` whatever still runs.
 
-    The SDK's stream reader is no daemon thread, and calls to a hung daprd last up to 30 s.
+    A thread of a program's own may be no daemon, and calls to a hung daprd last up to 30 s.
     """
 
     def end() -> None:

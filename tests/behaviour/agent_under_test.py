@@ -53,6 +53,14 @@ async def work(seconds: float, call: CallId) -> str:
     return "worked"
 
 
+@tool
+def block(seconds: float, call: CallId) -> str:
+    """Take some time, in a thread that cannot be interrupted; called again it takes none."""
+    if not _note_call(call):
+        time.sleep(seconds)
+    return "blocked"
+
+
 def _note_call(call: str) -> bool:
     """Write a call down; tell whether it was made before."""
     with CALLS.open("a+") as calls:
@@ -62,7 +70,7 @@ def _note_call(call: str) -> bool:
     return made_before
 
 
-TOOLS: Mapping[str, Callable[..., Any]] = {"note": note, "work": work}
+TOOLS: Mapping[str, Callable[..., Any]] = {"note": note, "work": work, "block": block}
 
 
 def build_agent(settings: AgentSettings) -> DurableAgent:
