@@ -161,9 +161,6 @@ SELECT agent, environment, replica, seen_at, at_ms, interval_ms, revision, gener
     status, stream, rejected, override_keys, address
 FROM release_replicas WHERE agent = :agent AND environment = :environment ORDER BY replica
 
--- name: newest_beat
-SELECT max(seen_at) AS seen_at FROM release_replicas
-
 -- name: observation_report
 SELECT sequence FROM release_observation_reports WHERE event_id = :event_id
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from retunable.control import direct_writes
 from retunable.events.event import ObservedChange
 from retunable.release.store import audit
+from retunable.release.store.audit import Record
 from retunable.release.store.verifying import verify
 
 if TYPE_CHECKING:
@@ -92,3 +94,33 @@ def test_a_question_for_the_field_finds_it(store: ReleaseStore) -> None:
     take(store, seen(), seen(key="live/llm_model"), seen(key="live/support", item="document"))
 
     assert [one.data["key"] for one in observed(store, field="model")] == ["live/llm_model"]
+
+
+def test_what_a_command_announced_is_not_told_again(store: ReleaseStore) -> None:
+    now = int(time.time() * 1000)
+    between = (now - 5_000, now + 5_000)
+    with store.transaction() as work:
+        audit.append(
+            work,
+            Record(
+                action="set",
+                agent="support",
+                environment="production",
+                reason="tuned",
+                data={"changes": {"live/agent_role": {"old": None, "new": "written by hand"}}},
+            ),
+        )
+    take(
+        store,
+        seen("r1", between=between),
+        seen("r2", between=between, new="something else"),
+        seen("r3", between=between, environment="staging"),
+        seen("r4"),
+    )
+
+    told = [(one.environment, one.data["new"], one.data["replica"]) for one in observed(store)]
+    assert told == [
+        ("production", "something else", "r2"),
+        ("staging", "written by hand", "r3"),
+        ("production", "written by hand", "r4"),
+    ]

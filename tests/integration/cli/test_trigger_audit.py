@@ -80,6 +80,19 @@ def test_every_change_is_told_and_ours_are_known(
     assert told(retune, places, "--actor", "nobody") == []
 
 
+def test_who_repeats_by_hand_what_a_command_did_is_told_all_the_same(
+    retune: Retune, our_postgres: PostgresServer, releases: str, tmp_path: Path
+) -> None:
+    places = ["--store", our_postgres.url, "--releases", releases]
+    write(our_postgres, "agent_role", "By hand")
+    activated(retune, places, tmp_path, 1)
+    write(our_postgres, "agent_role", "By hand")
+    our_postgres.execute("DELETE FROM configuration WHERE key = 'agent_role'")
+
+    deleted = [row for row in told(retune, places) if row["operation"] == "DELETE"]
+    assert [row["entry"] is not None for row in deleted] == [True, False]
+
+
 def test_a_table_without_our_trigger_is_said(
     retune: Retune, documented_postgres: PostgresServer
 ) -> None:

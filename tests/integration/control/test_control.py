@@ -102,6 +102,8 @@ def test_wait_hears_every_live_replica(world: World) -> None:
     assert [one.generation for one in world.live(environment="staging")] == [None]
 
 
+@pytest.mark.parametrize("world", ["embedded"], indirect=True)
+@pytest.mark.embedded
 def test_a_replica_that_stops_or_dies_is_not_waited_for(world: World) -> None:
     world.control()
     stops, dies = world.replica(), world.replica()
