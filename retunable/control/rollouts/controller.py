@@ -19,10 +19,12 @@ from retunable.control.rollouts.following import Follower
 from retunable.control.rollouts.judging import Heard, decide, restart, verdict_json
 from retunable.control.rollouts.prometheus import ask
 from retunable.errors import ConfigurationError, ReleaseStoreError, StoreWriteError
+from retunable.release.publishing.aborting import is_aborted
 from retunable.release.publishing.outcomes import Activated
 from retunable.release.publishing.rollouts import Move, carry_out, differing, masking
+from retunable.release.publishing.settling import settle_pending
 from retunable.release.publishing.site import ControlPlane, Site, look
-from retunable.release.publishing.state import publish
+from retunable.release.publishing.state import publish, state
 from retunable.release.signing import SigningKey
 from retunable.release.store import deployments, rollouts, run_events
 from retunable.release.store.database import Transaction
@@ -50,16 +52,22 @@ class Controller:
     key: SigningKey | None = None
     _followers: dict[str, Follower] = field(default_factory=dict)
     _one_at_a_time: Lock = field(default_factory=Lock)
+    _said: dict[str, str] = field(default_factory=dict)
 
     def publish(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the configuration store say what the release store does; an abort is kept to."""
+        """End what is pending, and write an abort down that the release store does not know.
+
+        What somebody else wrote in the envelope's place stays: they may have meant it.
+        """
         try:
             row = self._row(data["rollout"])
             if row is not None:
                 with self._at(row) as (plane, site):
-                    publish(plane, site, reason="rollout carried on")
+                    settle_pending(plane, site)
+                    if is_aborted(look(plane, site), Parts.of(state(plane, site).active)):
+                        publish(plane, site, reason="aborted in the configuration store")
         except _AWAY as error:
-            logger.warning("rollout %s is not looked at now: %s", data["rollout"], error)
+            self._say(data["rollout"], str(error))
         return {}
 
     def judge(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +76,7 @@ class Controller:
             with self._one_at_a_time:
                 return self._judged(data["rollout"])
         except _AWAY as error:
-            logger.warning("rollout %s is not judged now: %s", data["rollout"], error)
+            self._say(data["rollout"], str(error))
             return {"over": False, "move": None, "wait_seconds": AWAY_SECONDS}
 
     def act(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +105,11 @@ class Controller:
             return {"over": True, "move": None, "wait_seconds": 0}
         follower = self._followers.setdefault(name, Follower(row))
         follower.catch_up(self.store)
+        wait_seconds = row.plan.get("look_seconds", LOOK_SECONDS)
         with self._at(row) as (plane, site):
+            if drift := state(plane, site).drift:
+                self._say(name, f"{drift[0]}; retune publish mends it")
+                return {"over": False, "move": None, "wait_seconds": wait_seconds}
             basis = basis_of(plane, site, row)
         heard = [Heard(alarm, ask(alarm)) for alarm in parse_alarms(row.plan["policy"])]
         with self.store.transaction() as work:
@@ -108,12 +120,17 @@ class Controller:
             else:
                 numbers = verdict_json(verdict, follower.analysis.counts, heard)
                 move = decide(now, verdict, heard, numbers)
-        wait_seconds = row.plan.get("look_seconds", LOOK_SECONDS)
         return {
             "over": False,
             "move": move and asdict(move),
             "wait_seconds": wait_seconds,
         }
+
+    def _say(self, name: str, why: str) -> None:
+        """Say why a rollout waits, once for each reason."""
+        if self._said.get(name) != why:
+            logger.warning("rollout %s waits: %s", name, why)
+        self._said[name] = why
 
     def _row(self, name: str) -> Rollout | None:
         with self.store.snapshot() as work:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from dev.processes import ChildProcess
+from retunable.config.items import Item
 from retunable.release.opening import open_publisher
 from retunable.release.publishing.aborting import Aborted, abort
 from retunable.release.store.points import Point
@@ -90,6 +91,27 @@ def test_a_changed_flag_discards_the_evidence(world: World) -> None:
 
     assert [(step.state, "basis" in step.numbers) for step in steps] == [("running", True)]
     assert world.rollout(rollout.id).is_live
+
+
+def test_what_somebody_wrote_in_its_place_stays_and_nothing_moves(world: World) -> None:
+    child = world.control()
+    rollout = world.begin(stage_users=1)
+    by_hand = '{"agent_role": "By hand"}'
+    publisher = open_publisher(StoreURL.parse(world.store_url))
+    publisher.write({SITE.document: by_hand})
+    log = child.launch.log
+    assert log is not None
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "waits: version 1" not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    world.users(20, healthy)
+
+    standing = publisher.read([SITE.document])[SITE.document]
+    assert isinstance(standing, Item)
+    assert standing.value == by_hand
+    assert world.steps(rollout.id) == ()
+    publisher.close()
 
 
 def stopped(child: ChildProcess) -> bool:
