@@ -16,7 +16,7 @@ import pytest
 from dev.resources import CHECKOUT
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Activated
-from retunable.release.publishing.site import ControlPlane
+from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.publishing.state import Published, publish, state
 from retunable.release.store import audit, versions
 from retunable.release.store.chain import Head, follow
@@ -27,6 +27,9 @@ from tests.contract.racing import PROCESSES, ROUNDS
 IN_STEPS = tuple(Point)
 TOGETHER = tuple(point for point in Point if point is not Point.PENDING)
 PROGRAMS = "tests.contract.publication"
+STAGING = Site(agent=SITE.agent, environment="staging", prefix="staging/")
+SALES = Site(agent="sales-bot", environment="production", prefix="sales/")
+ELSEWHERE = (STAGING, SALES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,20 @@ def stopped_at(world: World, point: Point, *, version: int) -> Iterator[Publishe
         process.communicate()
 
 
+def put_elsewhere(plane: ControlPlane) -> list[tuple[int, int, str]]:
+    """Publish the same agent in another environment and another agent; what runs there then."""
+    save(plane, "Theirs", agent=SALES.agent)
+    for site in ELSEWHERE:
+        put(plane, site, 1)
+    return [running(plane, site) for site in ELSEWHERE]
+
+
 def activations(plane: ControlPlane, version: int) -> int:
     """How often the audit shows that a version was activated and confirmed."""
     with plane.store.snapshot() as work:
-        entries = list(audit.entries(work, agent=SITE.agent))
-        assert isinstance(follow(entries), Head)
-    return sum(entry.action == "confirm" and entry.version == version for entry in entries)
+        assert isinstance(follow(audit.entries(work)), Head)
+        ours = list(audit.entries(work, agent=SITE.agent, environment=SITE.environment))
+    return sum(entry.action == "confirm" and entry.version == version for entry in ours)
 
 
 def test_an_activation_passes_every_named_point_in_order(world: World) -> None:
@@ -89,6 +100,7 @@ def test_a_publisher_killed_anywhere_leaves_one_right_state(
     if point not in (TOGETHER if world.together else IN_STEPS):
         return  # counted above: this pair of stores has no such moment
     put(plane, SITE, save(plane, "Old"))
+    others = put_elsewhere(plane)
     new = save(plane, "New")
     with stopped_at(world, point, version=new) as publisher:
         publisher.kill()
@@ -98,6 +110,7 @@ def test_a_publisher_killed_anywhere_leaves_one_right_state(
     committed = {Point.SETTLED} if world.together else set(IN_STEPS[2:])
     assert running(plane) == ((2, 2, "New") if point in committed else (1, 1, "Old"))
     assert activations(plane, new) == (1 if point in committed else 0)
+    assert [running(plane, site) for site in ELSEWHERE] == others
     found = state(plane, SITE)
     assert (found.drift, found.pending) == ((), ())
 
@@ -108,6 +121,7 @@ def test_a_publisher_stopped_before_its_write_lands_nowhere_once_another_has_pub
     if world.together:
         return  # reading, deciding and writing are one transaction there
     put(plane, SITE, save(plane, "Old"))
+    others = put_elsewhere(plane)
     slow, quick = save(plane, "Slow"), save(plane, "Quick")
     with stopped_at(world, Point.PENDING, version=slow) as publisher:
         put(plane, SITE, quick)
@@ -119,6 +133,7 @@ def test_a_publisher_stopped_before_its_write_lands_nowhere_once_another_has_pub
     assert running(plane) == (3, 3, "Quick")
     assert "superseded_by=3" in said
     assert (activations(plane, slow), activations(plane, quick)) == (1, 1)
+    assert [running(plane, site) for site in ELSEWHERE] == others
     assert state(plane, SITE).drift == ()
 
 
