@@ -58,7 +58,8 @@ BEGIN
         AND checksum = NEW.checksum AND approver <> saved.author;
     IF given >= coalesce(needed, 0) THEN
         RETURN NEW;
-    ELSIF 'rollback' = (SELECT action FROM release_audit WHERE sequence = NEW.sequence)
+    ELSIF (SELECT action FROM release_audit WHERE sequence = NEW.sequence)
+            IN ('rollback', 'canary', 'flag')
         AND EXISTS (SELECT FROM release_deployments AS deployments
             JOIN release_outcomes AS outcomes ON outcomes.deployment = deployments.sequence
             WHERE deployments.agent = NEW.agent AND deployments.environment = NEW.environment

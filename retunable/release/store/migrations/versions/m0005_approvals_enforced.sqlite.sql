@@ -40,7 +40,8 @@ WHEN NEW.version IS NOT NULL
         < coalesce((SELECT require_approval FROM release_policies
             WHERE agent = NEW.agent AND environment = NEW.environment
             ORDER BY revision DESC LIMIT 1), 0)
-    AND NOT ('rollback' IS (SELECT action FROM release_audit WHERE sequence = NEW.sequence)
+    AND NOT (coalesce((SELECT action FROM release_audit WHERE sequence = NEW.sequence), '')
+            IN ('rollback', 'canary', 'flag')
         AND EXISTS (SELECT 1 FROM release_deployments AS deployments
             JOIN release_outcomes AS outcomes ON outcomes.deployment = deployments.sequence
             WHERE deployments.agent = NEW.agent AND deployments.environment = NEW.environment
