@@ -319,6 +319,8 @@ def test_a_version_that_is_gone_stalls_until_a_worker_has_it_again(
     with driver.client(sidecar.grpc_port) as client:
         with driver.worker(runtime("v1")):
             instance = client.schedule_new_workflow("versioned", input="go")
+            # Scheduling waits for the first turn only so long; v1 must have had it.
+            client.wait_for_workflow_start(instance, timeout_in_seconds=driver.SECONDS)
         with driver.worker(runtime("v2")):
             client.raise_workflow_event(instance, "go", data="x")
             driver.wait_until(lambda: status(client, instance) == "STALLED", "stalled")
