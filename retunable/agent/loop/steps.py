@@ -7,26 +7,25 @@ depends on it is decided here and recorded. What stands recorded wins, and is ne
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
-from retunable.agent.conversations.conversations import Conversation, Conversations
+from retunable.agent.conversations.conversations import Conversations
 from retunable.agent.conversations.history import History
 from retunable.agent.conversations.transcript import last_text, messages_so_far
+from retunable.agent.loop.choices import Busy, Choices, SnapshotSource
 from retunable.agent.loop.decision import CallTools, Decision, Failed, Finished, stopped
 from retunable.agent.loop.flights import Flights
 from retunable.agent.loop.patience import patiently
-from retunable.agent.loop.pinning import Chosen, choose, effective_from, reference_to
+from retunable.agent.loop.pinning import Chosen
 from retunable.agent.loop.result_spacing import ResultSpacing
 from retunable.agent.loop.turn import FORM
 from retunable.agent.models.call import ModelCalls, Prepared
 from retunable.agent.models.model import Message, ModelReply
 from retunable.agent.runs.book import RunBook
-from retunable.agent.runs.documents import Begun, Ended, Step, ToolResult
-from retunable.agent.runs.exposed import exposed
+from retunable.agent.runs.documents import Ended, Step, ToolResult
 from retunable.agent.runs.memory import RunMemory
 from retunable.agent.runs.records import StepRecord
 from retunable.agent.runs.telling import NotTold, TellsRuns
@@ -41,20 +40,7 @@ from retunable.agent.users import Users
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
 from retunable.config.package import PACKAGE_VERSION
-from retunable.config.resolve import Effective, resolve
-from retunable.config.snapshot import Snapshot
 from retunable.errors import RunForgotten
-
-
-class SnapshotSource(Protocol):
-    """Where a step gets the configuration of now from."""
-
-    async def snapshot(self) -> Snapshot:
-        """Return the snapshot of now; wait where nothing was ever read."""
-
-    @property
-    def current(self) -> bool:
-        """Whether this replica follows the store now, so that its snapshot may replace another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +53,6 @@ class Kept:
     conversations: Conversations
     history: History
     telling: TellsRuns = field(default_factory=NotTold)
-
-
-class _Busy(Exception):
-    """Another run holds the conversation."""
-
-    def __init__(self, holder: str) -> None:
-        super().__init__(holder)
-        self.holder = holder
 
 
 class Steps:
@@ -93,8 +71,14 @@ class Steps:
         users: Users | None = None,
     ) -> None:
         self._source = source
-        self._users = users or Users()
-        self._constraints = constraints
+        self._choices = Choices(
+            source,
+            constraints=constraints,
+            contents=kept.contents,
+            conversations=kept.conversations,
+            history=kept.history,
+            users=users or Users(),
+        )
         self._calls = calls
         self._tools = tools
         self._kept = kept
@@ -160,8 +144,8 @@ class Steps:
         """Make one model call and record it; None where the run ends without it."""
         snapshot = await self._source.snapshot()
         try:
-            chosen = await self._enter_or_choose(memory, number, snapshot)
-        except _Busy as busy:
+            chosen = await self._choices.of_step(memory, number, snapshot)
+        except Busy as busy:
             reason = f"its conversation was busy with run {busy.holder}"
             await self._end(memory, state=RunState.FAILED, reason=reason, busy_with=busy.holder)
             return None
@@ -243,90 +227,6 @@ class Steps:
             busy_with=busy_with,
         )
         await patiently(self._kept.book.end, memory, ended)
-
-    async def _enter_or_choose(self, memory: RunMemory, number: int, snapshot: Snapshot) -> Chosen:
-        conversation_id = memory.begun.conversation_id
-        previous = memory.steps[number - 1].record.reference if number > 1 else None
-        if conversation_id is None:
-            return await self._choose(memory.begun, previous, snapshot)
-        if number > 1:
-            if memory.history is None:
-                standing = await patiently(self._kept.conversations.read, conversation_id)
-                await self._recall(memory, standing)
-            chosen = await self._choose(memory.begun, previous, snapshot)
-            if chosen.unpinned is not None and memory.begun.pin == "conversation":
-                await self._enter(memory, conversation_id, snapshot, chosen=chosen)
-            return chosen
-        return await self._enter(memory, conversation_id, snapshot)
-
-    async def _enter(
-        self,
-        memory: RunMemory,
-        conversation_id: str,
-        snapshot: Snapshot,
-        *,
-        chosen: Chosen | None = None,
-    ) -> Chosen:
-        """Hold the conversation with the config that it is pinned to from now on.
-
-        Raises:
-            _Busy: another run holds it.
-        """
-        conversations, run_id = self._kept.conversations, memory.begun.run_id
-        pins = memory.begun.pin == "conversation"
-        while True:
-            standing = await patiently(conversations.read, conversation_id)
-            holder = await patiently(conversations.busy_with, standing, run_id)
-            if holder is not None:
-                raise _Busy(holder)
-            pinned = standing.pinned if pins else None
-            now = chosen or await self._choose(memory.begun, pinned, snapshot)
-            await self._recall(memory, standing)
-            if pins:
-                config = now.effective.config.to_json()
-                await patiently(self._kept.contents.put, {now.effective.checksum: config})
-            pin = reference_to(now.effective) if pins else standing.pinned
-            if await patiently(conversations.enter, standing, run_id, pinned=pin):
-                return now
-
-    async def _recall(self, memory: RunMemory, standing: Conversation) -> None:
-        if memory.history is None:
-            earlier = standing.before(memory.begun.run_id)
-            memory.history = await patiently(self._kept.history.of, earlier)
-
-    async def _choose(
-        self, begun: Begun, reference: Mapping[str, Any] | None, snapshot: Snapshot
-    ) -> Chosen:
-        resolution = resolve(
-            snapshot,
-            user_id=begun.user_id,
-            conversation_id=begun.conversation_id,
-            attributes=begun.attributes,
-            now=time.time(),
-            list_key=self._users.list_key,
-        )
-        fresh = resolution.effective
-        chosen = choose(
-            begun.pin,
-            previous=await self._pinned(reference, fresh),
-            fresh=fresh,
-            current=self._source.current,
-            constraints=self._constraints,
-            revoked=snapshot.revoked,
-        )
-        where = exposed(resolution.assignment, snapshot.rollout, pin=reference)
-        return replace(chosen, exposed=where)
-
-    async def _pinned(
-        self, reference: Mapping[str, Any] | None, fresh: Effective
-    ) -> Effective | str | None:
-        if reference is None:
-            return None
-        checksum = reference["checksum"]
-        if checksum == fresh.checksum:
-            return replace(fresh, **_lists_to_tuples(reference))
-        found = await patiently(self._kept.contents.get_many, [checksum])
-        return effective_from(reference, found.get(checksum))
 
     def _messages(
         self, memory: RunMemory, number: int, *, keep_rejected: bool = True
@@ -421,8 +321,3 @@ def timestamp() -> str:
 def _check_form(data: Mapping[str, Any]) -> None:
     if data.get("v") != FORM:
         raise ValueError(f"a run of form {data.get('v')!r}, this program reads {FORM}")
-
-
-def _lists_to_tuples(reference: Mapping[str, Any]) -> dict[str, Any]:
-    lists = {name: tuple(reference[name]) for name in ("override_keys", "flags")}
-    return {"rollout": None, "rollout_stage": None} | dict(reference) | lists

@@ -302,7 +302,7 @@ async def test_a_conversation_pinned_within_the_rollout_counts() -> None:
 
 async def test_a_listed_user_has_its_flag_in_a_real_run() -> None:
     replica = Told(ANSWER)
-    key = replica.steps._users.list_key
+    key = replica.steps._choices._users.list_key
     assert key is not None
     listed = {"key_id": key.id, "hashes": [key.listed_as("beta", "zoe")]}
     replica.live.now = released(4, flags=[{"name": "beta", "users": listed}])
