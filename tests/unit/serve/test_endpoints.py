@@ -216,7 +216,12 @@ CHECKED = {
     ),
     "what is no value": (
         {"temperature": 9},
-        [{"fields": ["temperature"], "reason": "temperature must be at most 2, got 9"}],
+        [
+            {
+                "fields": ["temperature"],
+                "reason": "temperature must be less than or equal to 2, got 9",
+            }
+        ],
     ),
 }
 
