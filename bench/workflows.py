@@ -2,7 +2,8 @@
 
 Both keep their state in SQLite. One program on the bare SDK runs the same workflows on each, turn
 by turn, so that what else the machine does meets both; and on a sidecar that answers from memory,
-which shows what the SDK itself can do at most. `--quick` for few rounds.
+which shows what the SDK itself can do at most. Many at once also run on Retunable's own worker, on
+which an agent's runs are. `--quick` for few rounds.
 """
 
 from __future__ import annotations
@@ -46,19 +47,19 @@ def main() -> None:
             _child([sys.executable, "-m", "bench.subjects.canned"]) as (memory, _),
         ):
             sides = {"daprd": daprd, "embedded": embedded, "memory": memory}
+            own: dict[str, list[dict[str, float]]] = {"daprd": [], "embedded": []}
             for _ in range(ROUNDS):
                 for name, environment in sides.items():
                     rounds[name].append(_measure(name, environment))
+                for name, measured in own.items():
+                    measured.append(_measure("own", sides[name]))
             print(f"embedded: resident {_resident_megabytes(pid):.1f} MB")
         with (
             _embedded(Path(folder) / "empty") as (empty, _),
             _embedded(Path(folder) / "full") as (full, _),
         ):
             grown = _measure("growth", empty | {"FULL_PORT": full["DAPR_GRPC_PORT"]})
-    middle = {
-        name: {measure: statistics.median(one[measure] for one in each) for measure in each[0]}
-        for name, each in rounds.items()
-    }
+    middle, middle_own = _medians(rounds), _medians(own)
     for measure, theirs in middle["daprd"].items():
         ours = middle["embedded"][measure]
         least = middle["memory"][measure]
@@ -66,8 +67,20 @@ def main() -> None:
             f"{measure:45} daprd {theirs:8.2f}  embedded {ours:8.2f}  {ours / theirs:5.2f} x"
             f"  from memory {least:8.2f}"
         )
+    for measure, theirs in middle_own["daprd"].items():
+        ours = middle_own["embedded"][measure]
+        print(
+            f"{measure:45} daprd {theirs:8.2f}  embedded {ours:8.2f}  {ours / theirs:5.2f} x  own"
+        )
     for measure, value in grown.items():
         print(f"{measure:40} embedded {value:9.2f}")
+
+
+def _medians(rounds: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {measure: statistics.median(one[measure] for one in each) for measure in each[0]}
+        for name, each in rounds.items()
+    }
 
 
 @contextmanager
@@ -120,6 +133,12 @@ def _resident_megabytes(pid: int) -> float:
 
 
 async def _subject() -> dict[str, float]:
+    if "own" in sys.argv:
+        from bench.subjects import own_worker
+
+        async with own_worker.running() as run_turn:
+            await run_turn(3)
+            return await _many_at_once(run_turn)
     with _running(os.environ["DAPR_GRPC_PORT"]) as run:
         await run(3)
         if "growth" not in sys.argv:
@@ -175,6 +194,17 @@ def _running(port: str) -> Iterator[Any]:
 async def _speed(run: Any) -> dict[str, float]:
     short = [await run(1) for _ in range(SHORT_RUNS)]
     long = [await run(LONG_ACTIVITIES) for _ in range(LONG_RUNS)]
+    return {
+        "one activity: workflow, median ms": 1000 * statistics.median(short),
+        "one activity: workflow, p90 ms": 1000 * sorted(short)[len(short) * 9 // 10],
+        f"{LONG_ACTIVITIES} in sequence: each, ms": 1000
+        * statistics.median(long)
+        / LONG_ACTIVITIES,
+        **await _many_at_once(run),
+    }
+
+
+async def _many_at_once(run: Any) -> dict[str, float]:
     rates = []
     before = _cpu_milliseconds()
     for _ in range(AT_ONCE_ROUNDS):
@@ -186,11 +216,6 @@ async def _speed(run: Any) -> dict[str, float]:
         (now - then) / activities for now, then in zip(_cpu_milliseconds(), before, strict=True)
     )
     return {
-        "one activity: workflow, median ms": 1000 * statistics.median(short),
-        "one activity: workflow, p90 ms": 1000 * sorted(short)[len(short) * 9 // 10],
-        f"{LONG_ACTIVITIES} in sequence: each, ms": 1000
-        * statistics.median(long)
-        / LONG_ACTIVITIES,
         f"{AT_ONCE} workflows x {ACTIVITIES_AT_ONCE}: activities/s": statistics.median(rates),
         "the same: CPU of the sidecar, ms an activity": sidecar,
         "the same: CPU of the program, ms an activity": sdk,
