@@ -4,9 +4,9 @@ Every stage runs even when an earlier one failed. The last line names the backen
 of the product really ran; where CI is set, one that is missing is a failure, and so is a stage
 without a test.
 
-Up to three tests of a stage with real processes that fail run once more, alone on the machine. One
-that passes then is named as unsteady on the last lines and is no failure: it tells of the machine's
-load, or of a race that is worth a look.
+Up to three tests of a stage that fail run once more, alone on the machine. One that passes then is
+named as unsteady on the last lines and is no failure: it tells of the machine's load, or of a race
+that is worth a look.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ class Stage:
     name: str
     folders: tuple[str, ...]
     arguments: tuple[str, ...]
-    real_parts: bool = True
-    """Whether servers and processes run, so that a failure may be the machine's."""
 
 
 IN_ORDER = ("-p", "no:randomly")
 STAGES = (
-    Stage(name="unit", folders=("unit", "replay"), arguments=("-n", "2"), real_parts=False),
+    Stage(name="unit", folders=("unit", "replay"), arguments=("-n", "2")),
     Stage(name="contract", folders=("contract",), arguments=("-n", "2")),
     Stage(name="integration", folders=("platform", "integration"), arguments=IN_ORDER),
     # Alone on the machine and in order: these hold the program to times. They mostly wait, so the
@@ -98,7 +96,7 @@ def _run(stage: Stage, *, in_ci: bool) -> tuple[StageResult, str | None]:
         return StageResult(), f"{stage.name}: no tests" if in_ci else None
     result, exit_code = _pytest(*stage.arguments, *folders)
     failures = result.failures
-    if exit_code == TESTS_FAILED and stage.real_parts and len(failures) <= MOST_RUN_AGAIN:
+    if exit_code == TESTS_FAILED and len(failures) <= MOST_RUN_AGAIN:
         _say(f"\n=== {stage.name}: once more, alone: {' '.join(failures)}")
         again, exit_code = _pytest(*IN_ORDER, *failures)
         result = result.after(again) if exit_code in (0, TESTS_FAILED) else result

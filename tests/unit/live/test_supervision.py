@@ -44,9 +44,10 @@ async def test_a_task_that_dies_is_started_again(caplog: pytest.LogCaptureFixtur
 @in_virtual_time
 async def test_a_task_that_cannot_live_is_reported_dead() -> None:
     work, dead = Fallible(1000), list[str]()
-    supervised(work, dead)
+    task = supervised(work, dead)  # the event loop alone does not keep it
     await until(lambda: dead == ["worker"])
     assert work.starts == Timings().restart_limit
+    await task.stop()
 
 
 @in_virtual_time
@@ -61,11 +62,12 @@ async def test_stopping_a_task_is_no_death() -> None:
 @in_virtual_time
 async def test_a_task_cancelled_by_somebody_else_is_a_death() -> None:
     work, dead = Fallible(0), list[str]()
-    supervised(work, dead)
+    task = supervised(work, dead)  # the event loop alone does not keep it
     await until(lambda: work.starts == 1)
-    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "retunable worker")
-    task.cancel()
+    (running,) = (one for one in asyncio.all_tasks() if one.get_name() == "retunable worker")
+    running.cancel()
     await until(lambda: dead == ["worker"])
+    await task.stop()
 
 
 @in_virtual_time
