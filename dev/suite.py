@@ -4,7 +4,7 @@ Every stage runs even when an earlier one failed. The last line names the backen
 of the product really ran; where CI is set, one that is missing is a failure, and so is a stage
 without a test.
 
-Up to three tests of a stage that fail run once more, alone on the machine. One that passes then is
+Up to five tests of a stage that fail run once more, alone on the machine. One that passes then is
 named as unsteady on the last lines and is no failure: it tells of the machine's load, or of a race
 that is worth a look.
 """
@@ -24,7 +24,7 @@ from dev.ledger import BACKENDS, LEDGER_VARIABLE, StageResult
 from dev.resources import CHECKOUT
 
 TESTS_FAILED, NO_TESTS_COLLECTED = 1, 5  # pytest's exit codes
-MOST_RUN_AGAIN = 3
+MOST_RUN_AGAIN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
