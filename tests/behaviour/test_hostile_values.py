@@ -7,6 +7,7 @@ properties 10,000 such values have been through; so a value lost or let in on th
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ class Mirror:
     declaration: Declaration
     items: dict[str, Item | Unreadable] = field(default_factory=dict)
     rejections: int = 0
+    written_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._built: Built = build(self.declaration, {})
@@ -90,6 +92,7 @@ class Mirror:
     def write(self, key: str, value: bytes) -> bool:
         if not self.backend.set_hostile(key, value):
             return False
+        self.written_at = time.monotonic()
         self.items[key] = self.backend.as_read(value)
         self._build()
         self.rejections += any(r.key == key for r in self._built.snapshot.rejected)
@@ -97,19 +100,32 @@ class Mirror:
 
     def remove(self, key: str) -> None:
         self.backend.delete_hostile(key)
+        self.written_at = time.monotonic()
         self.items.pop(key, None)
         self._build()
 
     def await_in(self, agent: AgentProcess) -> None:
-        """Wait until the agent's own report says the same."""
+        """Wait until the agent has read since the last write, and its own report says the same.
+
+        A document's field below a field key shows nowhere: not waited for, it could be gone before
+        the agent saw it, and what is last good would be another value than here.
+        """
         expected = self._expected()
         eventually(
-            lambda: _difference(expected, _reported(agent.config())),
+            lambda: self._difference(expected, agent),
             what="the agent to show what stands in the store",
             within_seconds=SETTLE_SECONDS,
             until=lambda difference: not difference,
             every_seconds=0.005,
         )
+
+    def _difference(self, expected: Json, agent: AgentProcess) -> str:
+        asked_at = time.monotonic()
+        config = agent.config()
+        age_seconds = config["age_seconds"]
+        if age_seconds is None or asked_at - age_seconds < self.written_at:
+            return "nothing was read since the write"
+        return _difference(expected, _reported(config))
 
     def _build(self) -> None:
         self._built = build(
