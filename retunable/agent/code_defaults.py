@@ -7,7 +7,7 @@ from typing import Protocol
 
 from retunable.config.build import build
 from retunable.config.declaration import Declaration
-from retunable.config.items import StoreKind
+from retunable.config.items import Items, StoreKind
 from retunable.config.snapshot import Snapshot
 from retunable.live.callbacks import Callback
 from retunable.live.health import LiveStatus, Status
@@ -20,6 +20,10 @@ class Configuration(Protocol):
     @property
     def snapshot(self) -> Snapshot:
         """The snapshot of now; raises NotReady where nothing was ever read."""
+
+    @property
+    def items(self) -> Items | None:
+        """What stood in the store at the last reading; None where there was none."""
 
     @property
     def status(self) -> LiveStatus:
@@ -51,6 +55,11 @@ class CodeDefaults:
     def snapshot(self) -> Snapshot:
         """The code defaults."""
         return self._snapshot
+
+    @property
+    def items(self) -> None:
+        """There is no store."""
+        return None
 
     @property
     def status(self) -> LiveStatus:

@@ -10,16 +10,19 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, Protocol
 
 from retunable.agent.status import AgentStatus
+from retunable.config.items import Item, Items
+from retunable.config.rejection import Rejection
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
-from retunable.events.event import Event, Heartbeat, Rejected
+from retunable.events.event import Event, Heartbeat, ItemSeen, Rejected
+from retunable.events.shown_value import digest
 from retunable.live.subscription import Timings
 from retunable.live.supervision import SupervisedTask
 
@@ -60,12 +63,14 @@ class Heartbeats:
         publisher: Publisher,
         *,
         snapshot: Callable[[], Snapshot],
+        items: Callable[[], Items | None],
         status: Callable[[], AgentStatus],
         interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
         self._replica = replica
         self._publisher = publisher
         self._snapshot = snapshot
+        self._items = items
         self._status = status
         self._interval_seconds = interval_seconds
         self._changed = asyncio.Event()
@@ -118,27 +123,30 @@ class Heartbeats:
             "revision": 0,
         }
         try:
-            return says | _of(self._snapshot())
+            return says | _of(self._snapshot(), self._items())
         except NotReady:
             return says
 
 
-def _of(snapshot: Snapshot) -> dict[str, Any]:
+def _of(snapshot: Snapshot, items: Items | None) -> dict[str, Any]:
+    rejected = snapshot.rejected
     return {
         "revision": snapshot.revision,
         "generation": snapshot.generation,
         "version": snapshot.version,
-        "rejected": tuple(
-            Rejected(one.key, one.reason[:LONGEST_REASON]) for one in snapshot.rejected
-        ),
-        "override_keys": tuple(
-            sorted(
-                source.key
-                for source in snapshot.provenance.values()
-                if source.layer == "override" and source.key and source.expires_at is None
-            )
-        ),
+        "rejected": tuple(Rejected(one.key, one.reason[:LONGEST_REASON]) for one in rejected),
+        "items": None if items is None else _seen(items, rejected),
     }
+
+
+def _seen(items: Items, rejected: Sequence[Rejection]) -> tuple[ItemSeen, ...]:
+    """Return what is said of items: the hash of a short secret could be guessed."""
+    secret = {one.key for one in rejected if one.code == "secret"}
+    return tuple(
+        ItemSeen(key, digest(item.value) if isinstance(item, Item) else None)
+        for key, item in items.items()
+        if key not in secret
+    )
 
 
 def _gone(_: str) -> None:

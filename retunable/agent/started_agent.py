@@ -39,6 +39,7 @@ from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool
 from retunable.agent.users import Users
 from retunable.config.declaration import Declaration
+from retunable.config.items import StoreKind
 from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
@@ -47,6 +48,7 @@ from retunable.events.spool import spool_name
 from retunable.live.callbacks import Callbacks
 from retunable.live.health import LiveStatus, Status
 from retunable.live.subscription import ConfigSubscription
+from retunable.live.witness import ItemChange
 
 if TYPE_CHECKING:
     from retunable.agent.runs.parts import RunParts
@@ -95,6 +97,9 @@ class StartedAgent:
         )
         self._users = Users(program.user_key)
         self._outbox = Outbox(_events_file(program))
+        self._direct_writes = DirectWrites(
+            declaration=program.declaration, replica=replica_name(), put=self._outbox.put
+        )
         self._expired_flags = ExpiredFlags(on_expiry=self._status_may_differ)
         self._told = self.status
         self._run_parts: RunParts | None = None
@@ -195,8 +200,7 @@ class StartedAgent:
         worker = join_worker(key)
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
-        writes = DirectWrites(declaration=declaration, replica=replica_name(), put=self._outbox.put)
-        self._configuration.on_item_change(writes.saw)
+        self._configuration.on_item_change(self._items_changed)
         await self._configuration.start()
         parts.callback(self._expired_flags.close)
         await self._users.open(parts)
@@ -236,6 +240,7 @@ class StartedAgent:
             ),
             publisher,
             snapshot=lambda: self.snapshot,
+            items=lambda: self._configuration.items,
             status=lambda: self.status,
             interval_seconds=seconds,
         )
@@ -270,6 +275,11 @@ class StartedAgent:
             events_waiting=self._outbox.waiting,
             events_dropped=self._outbox.dropped,
         )
+
+    def _items_changed(self, changes: tuple[ItemChange, ...], store: StoreKind) -> None:
+        self._direct_writes.saw(changes, store)
+        if self._heartbeats is not None:
+            self._heartbeats.look()
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
         if self._heartbeats is not None:

@@ -14,6 +14,8 @@ from retunable.serve.address import AgentRecord
 
 FIRST_PAUSE_SECONDS: Final = 0.001
 LAST_PAUSE_SECONDS: Final = 0.1
+NOBODY: Final = "no running agent was found in .retunable/agents of this folder"
+NOT_HEARD: Final = "no control process tells of replicas, so the agents of this folder were asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,15 @@ class Confirmation:
                 return "rejected", reason
             case None:
                 return "not_confirmed", self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of the waiting: lines for people, the JSON form, and how the command ends."""
+
+    lines: tuple[str, ...]
+    replicas: tuple[dict[str, Any], ...]
+    code: ExitCode
 
 
 def replicas_of(records: tuple[AgentRecord, ...]) -> tuple[Replica, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.expectation import DocumentReset, Expectation, FieldSet, ReleaseTaken
+from retunable.cli.hearing import Hearing
 from retunable.cli.place import Place
 from retunable.cli.refusals import activated
 from retunable.cli.releasing import release_store, signing_key, site_of
@@ -35,6 +36,10 @@ class Recorder:
     plane: ControlPlane
     site: Site
     reason: str
+
+    def hearing(self) -> Hearing:
+        """Begin to listen to the replicas that a control process hears of."""
+        return Hearing(self.plane.store, self.site.agent, environment=self.site.environment)
 
     def write(self, write: Write) -> tuple[Expectation, ...]:
         """Carry a write out and return what it should bring about."""

@@ -27,7 +27,7 @@ def set_field(
         write = Write(
             action="set",
             changes={full_key: change.text},
-            expectations=(FieldSet(change.field.name, full_key, change.value),),
+            expectations=(FieldSet(change.field.name, full_key, change.value, change.text),),
             fields=(change.field.name,),
             wanted={change.field.name: change.value},
         )
@@ -50,7 +50,7 @@ def set_document(
         write = Write(
             action="set",
             changes={key: change.text},
-            expectations=(DocumentSet(key, change.values),),
+            expectations=(DocumentSet(key, change.values, change.text, target.field_keys),),
             fields=tuple(change.values),
             wanted=change.values,
             shown={} if current is None else {key: current},

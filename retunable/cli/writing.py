@@ -6,10 +6,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from retunable.cli.agent_client import Report
-from retunable.cli.confirmation import Confirmation, Replica, confirm, exit_code, replicas_of
+from retunable.cli.confirmation import (
+    NOBODY,
+    NOT_HEARD,
+    Confirmation,
+    Replica,
+    Taken,
+    confirm,
+    exit_code,
+    replicas_of,
+)
 from retunable.cli.exits import ExitCode
 from retunable.cli.expectation import Applied, Rejected
 from retunable.cli.output import Output, shown
@@ -25,8 +34,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from retunable.cli.recording import Recorder
-
-NOBODY: Final = "no running agent was found in .retunable/agents of this folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +83,37 @@ def _recorder(
 
 def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> ExitCode:
     """Write, wait up to ``wait`` seconds (None: not at all), and report."""
+    hearing = at.recorder.hearing() if at.recorder and wait is not None else None
     expectations = write.expectations
     if at.recorder is None:
         at.writer.write(write.changes, expect=write.expect)
     else:
         expectations = at.recorder.write(write)
     written_at = time.monotonic()
-    confirmations: tuple[Confirmation, ...] = ()
-    if wait is not None:
-        confirmations = confirm(
-            at.replicas, expectations, written_at=written_at, timeout_seconds=wait
-        )
-    changes = _changes(at, write, confirmations)
-    code = exit_code([one.outcome for one in confirmations], waited=wait is not None)
+    asked: tuple[Confirmation, ...] = ()
+    if wait is None:
+        taken = Taken((f"written to {at.writer.describe()}",), (), ExitCode.OK)
+    elif hearing is not None and hearing.anybody:
+        taken = hearing.until_taken(expectations, written_at=written_at, seconds=wait)
+    else:
+        asked = confirm(at.replicas, expectations, written_at=written_at, timeout_seconds=wait)
+        taken = _asked(at, asked)
+    _report(at, write, _changes(at, write, asked), taken, output=output, waited=wait is not None)
+    return taken.code
+
+
+def _report(
+    at: Desk,
+    write: Write,
+    changes: list[dict[str, Any]],
+    taken: Taken,
+    *,
+    output: Output,
+    waited: bool,
+) -> None:
     for change in changes:
         output.line(_change_line(change))
-    for line in _outcome_lines(at, confirmations, waited=wait is not None):
+    for line in taken.lines:
         output.line(line)
     output.result(
         {
@@ -101,12 +123,26 @@ def carry_out(at: Desk, write: Write, *, wait: float | None, output: Output) -> 
             "releases": at.recorder.plane.store.describe() if at.recorder else None,
             "keys": list(write.changes),
             "changes": changes,
-            "confirmed": code is ExitCode.OK and wait is not None,
-            "replicas": [confirmation.to_json() for confirmation in confirmations],
-            "exit_code": int(code),
+            "confirmed": taken.code is ExitCode.OK and waited,
+            "replicas": list(taken.replicas),
+            "exit_code": int(taken.code),
         }
     )
-    return code
+
+
+def _asked(at: Desk, confirmations: tuple[Confirmation, ...]) -> Taken:
+    """Say what the agents of this folder answered, and that others may run elsewhere."""
+    several = len(confirmations) > 1
+    lines = [_outcome_line(one, several=several) for one in confirmations]
+    if not confirmations:
+        lines.append(f"written, not confirmed: {NOBODY} ({at.writer.describe()})")
+    if at.recorder is not None:
+        lines.append(NOT_HEARD)
+    return Taken(
+        tuple(lines),
+        tuple(one.to_json() for one in confirmations),
+        exit_code([one.outcome for one in confirmations], waited=True),
+    )
 
 
 def _changes(
@@ -129,17 +165,6 @@ def _change_line(change: Mapping[str, Any]) -> str:
         return f"{change['key']}: no longer set"
     old = f"{shown(change['old'])} -> " if "old" in change else ""
     return f"{change['key']}: {old}{shown(change['new'])}"
-
-
-def _outcome_lines(
-    at: Desk, confirmations: tuple[Confirmation, ...], *, waited: bool
-) -> Iterator[str]:
-    if not waited:
-        yield f"written to {at.writer.describe()}"
-    elif not confirmations:
-        yield f"written, not confirmed: {NOBODY} ({at.writer.describe()})"
-    for confirmation in confirmations:
-        yield _outcome_line(confirmation, several=len(confirmations) > 1)
 
 
 def _outcome_line(confirmation: Confirmation, *, several: bool) -> str:

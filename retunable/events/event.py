@@ -23,6 +23,7 @@ Text = Annotated[str, Field(max_length=2_000)]
 Moment = Annotated[int, Field(ge=0, lt=2**53)]
 """Milliseconds since the epoch in UTC, by the sender's clock."""
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+Digest = Annotated[str, Field(min_length=16, max_length=16)]
 Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
 
 Arm = Literal["stable", "canary"]
@@ -33,6 +34,16 @@ class Rejected(NamedTuple):
 
     key: Name
     reason: Text
+
+
+class ItemSeen(NamedTuple):
+    """An item as a replica last read it: enough to tell whether it is what somebody wrote.
+
+    ``digest`` is that of ``shown_value.digest``, None for what could not be read.
+    """
+
+    key: Name
+    digest: Digest | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +62,9 @@ class Heartbeat(Told):
     """What a replica runs on now. The next one comes within ``interval_ms``.
 
     ``generation`` and ``version`` are those of the active release, None without one.
-    ``override_keys`` are the store keys of the field keys above it. ``address`` is the replica's
-    own HTTP face, where it says so, ``stream`` is None without a store. ``leaving`` says that this is its last one.
+    ``items`` are those of its keys that stood in the store when it last read them, without what it
+    rejects as a secret; None where it never did. ``stream`` is None without a store. ``leaving`` says
+    that this is its last one.
     """
 
     kind: ClassVar[Literal["heartbeat"]] = "heartbeat"
@@ -64,8 +76,7 @@ class Heartbeat(Told):
     status: Literal["not_ready", "ready", "stale", "error"]
     stream: Literal["live", "suspect", "polling"] | None = None
     rejected: tuple[Rejected, ...] = ()
-    address: Name | None = None
-    override_keys: tuple[Name, ...] = ()
+    items: tuple[ItemSeen, ...] | None = None
     leaving: bool = False
 
 

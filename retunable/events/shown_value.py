@@ -1,4 +1,4 @@
-"""What an event and the audit say of a value that stood in the configuration store.
+"""What an event and the audit say of a value that stands in the configuration store.
 
 Pure. A secret is told by its length alone, a long value by its hash, and an envelope without the
 configs in it: their checksums are what tells one from another.
@@ -44,6 +44,11 @@ def envelope_shown(envelope: Mapping[str, Any]) -> str:
             said[name] = {**variant, "config": checksum(variant["config"])}
     text = canonical(said).decode()
     return withheld(text) if any(is_secret_name(name) for name in _names(said)) else _cut(text)
+
+
+def digest(text: str) -> str:
+    """Return what a heartbeat says of a value: 64 bits tell two values apart, and show neither."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def withheld(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from retunable.config.declaration import Declaration
-from retunable.config.items import StoreKind
+from retunable.config.items import Items, StoreKind
 from retunable.config.snapshot import Snapshot
 from retunable.errors import ConfigurationError, NotReady
 from retunable.live.callbacks import Callback
@@ -72,6 +72,11 @@ class LiveConfiguration:
                 part="configuration store",
             )
         return self._cell.snapshot
+
+    @property
+    def items(self) -> Items | None:
+        """What stood in the store at the last reading; None where there was none yet."""
+        return self._cell.items
 
     @property
     def status(self) -> LiveStatus:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from retunable.config.build import build
 from retunable.config.declaration import Declaration
-from retunable.config.items import StoreKind
+from retunable.config.items import Items, StoreKind
 from retunable.config.last_good import LastGood
 from retunable.config.snapshot import Snapshot
 from retunable.live.applied import applied_lines, rejected_lines
@@ -43,6 +43,7 @@ class SnapshotCell:
 
     def __init__(self, declaration: Declaration, subscription: ConfigSubscription) -> None:
         self.snapshot: Snapshot | None = None
+        self.items: Items | None = None
         self.changes: Callbacks[Snapshot] = Callbacks()
         self.board = StatusBoard(declaration.agent, subscription.timings)
         self.memory: Memory | None = None
@@ -71,6 +72,7 @@ class SnapshotCell:
 
     def read(self, known: Known, *, store: StoreKind) -> None:
         """Take in what the store holds."""
+        self.items = known.items
         self._compare(known, store=store)
         if (known, store) != self._built_from or self._has_expired():
             self._build(known, store=store)

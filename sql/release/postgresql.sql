@@ -191,7 +191,7 @@ ALTER TABLE release_policies ENABLE ALWAYS TRIGGER release_append_only,
 -- no command of ours made.
 
 -- Not append-only: it says how things are now. seen_at is by this database's clock, at_ms by the
--- replica's; rejected and override_keys are JSON.
+-- replica's; rejected and items are JSON, items NULL where the replica never read its store.
 CREATE TABLE release_replicas (
     agent text NOT NULL,
     environment text NOT NULL,
@@ -205,8 +205,7 @@ CREATE TABLE release_replicas (
     status text NOT NULL,
     stream text,
     rejected text NOT NULL,
-    override_keys text NOT NULL,
-    address text,
+    items text,
     PRIMARY KEY (agent, environment, replica)
 );
 
@@ -448,5 +447,5 @@ CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO release_schema (version_num) VALUES ('0005');
+INSERT INTO release_schema (version_num) VALUES ('0006');
 COMMIT;

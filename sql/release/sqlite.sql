@@ -195,7 +195,7 @@ END;
 -- no command of ours made.
 
 -- Not append-only: it says how things are now. seen_at is by this database's clock, at_ms by the
--- replica's; rejected and override_keys are JSON.
+-- replica's; rejected and items are JSON, items NULL where the replica never read its store.
 CREATE TABLE release_replicas (
     agent TEXT NOT NULL,
     environment TEXT NOT NULL,
@@ -209,8 +209,7 @@ CREATE TABLE release_replicas (
     status TEXT NOT NULL,
     stream TEXT,
     rejected TEXT NOT NULL,
-    override_keys TEXT NOT NULL,
-    address TEXT,
+    items TEXT,
     PRIMARY KEY (agent, environment, replica)
 );
 
@@ -431,5 +430,5 @@ CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO release_schema (version_num) VALUES ('0005');
+INSERT INTO release_schema (version_num) VALUES ('0006');
 COMMIT;

@@ -139,14 +139,13 @@ ORDER BY policies.revision DESC LIMIT :at_most
 -- Heartbeats come in any order: an older one replaces a newer one only where the newer is long past,
 -- for then the replica's clock was put back.
 INSERT INTO release_replicas (agent, environment, replica, seen_at, at_ms, interval_ms, revision,
-    generation, version, status, stream, rejected, override_keys, address)
+    generation, version, status, stream, rejected, items)
 VALUES (:agent, :environment, :replica, :seen_at, :at_ms, :interval_ms, :revision,
-    :generation, :version, :status, :stream, :rejected, :override_keys, :address)
+    :generation, :version, :status, :stream, :rejected, :items)
 ON CONFLICT (agent, environment, replica) DO UPDATE SET seen_at = excluded.seen_at,
     at_ms = excluded.at_ms, interval_ms = excluded.interval_ms, revision = excluded.revision,
     generation = excluded.generation, version = excluded.version, status = excluded.status,
-    stream = excluded.stream, rejected = excluded.rejected,
-    override_keys = excluded.override_keys, address = excluded.address
+    stream = excluded.stream, rejected = excluded.rejected, items = excluded.items
 WHERE excluded.at_ms >= release_replicas.at_ms OR release_replicas.seen_at < :long_past
 
 -- name: leave
@@ -158,7 +157,7 @@ DELETE FROM release_replicas WHERE seen_at < :before
 
 -- name: replicas
 SELECT agent, environment, replica, seen_at, at_ms, interval_ms, revision, generation, version,
-    status, stream, rejected, override_keys, address
+    status, stream, rejected, items
 FROM release_replicas WHERE agent = :agent AND environment = :environment ORDER BY replica
 
 -- name: observation_report

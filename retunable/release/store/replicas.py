@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from retunable.events.event import Heartbeat, Rejected
+from retunable.events.event import Heartbeat, ItemSeen, Rejected
 from retunable.release.store.database import Transaction
 from retunable.release.store.moments import moment
 
@@ -34,8 +34,7 @@ class LiveReplica:
     status: str
     stream: str | None
     rejected: tuple[Rejected, ...]
-    override_keys: tuple[str, ...]
-    address: str | None
+    items: tuple[ItemSeen, ...] | None
 
     def live_at(self, now: datetime) -> bool:
         """Tell whether it is still heard of."""
@@ -82,9 +81,8 @@ def _take(work: Transaction, beat: Heartbeat) -> None:
         version=beat.version,
         status=beat.status,
         stream=beat.stream,
-        rejected=json.dumps([list(one) for one in beat.rejected]),
-        override_keys=json.dumps(beat.override_keys),
-        address=beat.address,
+        rejected=json.dumps(beat.rejected),
+        items=None if beat.items is None else json.dumps(beat.items),
         long_past=work.now - LIVE_INTERVALS * timedelta(milliseconds=beat.interval_ms),
     )
 
@@ -100,6 +98,9 @@ def _replica(row: Any) -> LiveReplica:
         status=row.status,
         stream=row.stream,
         rejected=tuple(Rejected(key, reason) for key, reason in json.loads(row.rejected)),
-        override_keys=tuple(json.loads(row.override_keys)),
-        address=row.address,
+        items=None if row.items is None else _items(row.items),
     )
+
+
+def _items(text: str) -> tuple[ItemSeen, ...]:
+    return tuple(ItemSeen(key, digest) for key, digest in json.loads(text))

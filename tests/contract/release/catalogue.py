@@ -11,7 +11,7 @@ SQLITE = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, nam
 POSTGRESQL = (
     """SELECT relname, relkind, attnum, attname, format_type(atttypid, atttypmod), attnotnull,
         pg_get_expr(adbin, adrelid)
-    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE relnamespace = 'public'::regnamespace ORDER BY relname, attnum""",
     """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint

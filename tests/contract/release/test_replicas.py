@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from retunable.events.event import Heartbeat, Rejected
+from retunable.events.event import Heartbeat, ItemSeen, Rejected
 from retunable.release.store import replicas
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def test_the_latest_heartbeat_of_each_replica_is_kept_whole(store: ReleaseStore)
         status="stale",
         stream=None,
         rejected=(Rejected("agent_role", "it's «bad»; DROP TABLE"),),
-        override_keys=("b/llm_model",),
+        items=(ItemSeen("b/llm_model", "0" * 16), ItemSeen("b/support", None)),
     )
     take(store, last)
 
     first, second = live(store)
     assert (second.replica, second.generation) == ("r2", None)
-    for name in ("revision", "generation", "version", "status", "stream", "rejected"):
+    for name in ("revision", "generation", "version", "status", "stream", "rejected", "items"):
         assert getattr(first, name) == getattr(last, name)
-    assert first.override_keys == last.override_keys
+    assert second.items is None
 
 
 def test_an_older_one_that_comes_later_changes_nothing(store: ReleaseStore) -> None:

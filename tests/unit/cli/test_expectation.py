@@ -18,12 +18,18 @@ from retunable.cli.expectation import (
     Verdict,
     verdict,
 )
+from retunable.config.fields import FIELDS
 from retunable.release.documents import tombstone_text
 from tests.unit.cli.records import a_report
 
-ROLE = FieldSet("role", "agent_role", "Expert")
+ROLE = FieldSet("role", "agent_role", "Expert", "Expert")
 DOCUMENT = "config_aware_agent"
 BEFORE = a_report()
+
+
+def document_set(values: dict[str, Any], *, prefix: str = "") -> DocumentSet:
+    keys = {field.name: prefix + field.key for field in FIELDS}
+    return DocumentSet(prefix + DOCUMENT, values, json.dumps(values), keys)
 
 
 def judged(
@@ -76,14 +82,14 @@ def test_an_unset_field_shows_the_layer_below() -> None:
 
 
 def test_a_document_is_applied_where_its_fields_come_from_it() -> None:
-    expected = DocumentSet(DOCUMENT, {"role": "Expert", "max_iterations": 5})
+    expected = document_set({"role": "Expert", "max_iterations": 5})
     text = json.dumps({"role": "Expert", "max_iterations": 5})
     assert judged(expected, now=a_report(text)) == Applied()
     assert judged(expected, now=a_report('{"role": "Other"}')) is None
 
 
 def test_a_document_names_the_fields_that_stay_covered() -> None:
-    expected = DocumentSet(DOCUMENT, {"role": "Expert", "max_iterations": 5})
+    expected = document_set({"role": "Expert", "max_iterations": 5})
     text = json.dumps({"role": "Expert", "max_iterations": 5})
     now = a_report(text, agent_role="Above")
     assert judged(expected, now=now) == Applied(hidden=("role",))

@@ -9,10 +9,12 @@ from retunable.events.event import (
     Exposure,
     Feedback,
     Heartbeat,
+    ItemSeen,
     ObservedChange,
     Outcome,
     Rejected,
 )
+from retunable.events.shown_value import digest
 
 TOLD: Final[dict[str, Any]] = {
     "event_id": "7b9c1f0e-6a1e-4f3b-9a57-0d1f5f6f2b11",
@@ -43,8 +45,7 @@ EVENTS: Final[tuple[Event, ...]] = (
         status="ready",
         stream="live",
         rejected=(Rejected("llm_temperature", "hot"),),
-        address="http://127.0.0.1:8765",
-        override_keys=("agent_role",),
+        items=(ItemSeen("agent_role", digest("Expert")), ItemSeen("llm_model", None)),
     ),
     ObservedChange(
         **TOLD,

@@ -87,7 +87,6 @@ def test_what_is_on_the_wire_is_pinned() -> None:
         "status": "ready",
         "stream": "live",
         "rejected": (("llm_temperature", "hot"),),
-        "address": "http://127.0.0.1:8765",
-        "override_keys": ("agent_role",),
+        "items": (("agent_role", "8b317b0c50ee0926"), ("llm_model", None)),
         "leaving": False,
     }
