@@ -17,33 +17,9 @@ from retunable.events.shown_value import shown_value
 from retunable.release.opening import open_publisher
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store import deployments
-from retunable.release.store.deployments import Intent
-from tests.contract.publication.worlds import SITE, World, put, running, save
+from tests.contract.publication.worlds import SITE, World, leave_pending, put, running, save
 
 OTHER = Site(agent="billing", environment="staging", prefix="b/", document_key="bills")
-
-
-def leave_pending(plane: ControlPlane, site: Site, version: int, *, store: str) -> None:
-    """Write down that a version is about to be published, and do no more."""
-    with plane.store.transaction() as work:
-        deployments.begin(
-            work,
-            Intent(
-                agent=site.agent,
-                environment=site.environment,
-                action="activate",
-                version=version,
-                reason="killed before it was published",
-                published=0,
-                data={
-                    "seen": None,
-                    "overrides": {},
-                    "key": None,
-                    "store": store,
-                    "site": {"prefix": site.prefix, "document": site.document},
-                },
-            ),
-        )
 
 
 def outbox(world: World, plane: ControlPlane, *, grace: timedelta = timedelta(0)) -> Outbox:
@@ -59,8 +35,8 @@ def test_what_killed_publishers_left_is_published_at_each_site(
     world: World, plane: ControlPlane
 ) -> None:
     store = plane.publisher.describe()
-    leave_pending(plane, SITE, save(plane, "Support"), store=store)
-    leave_pending(plane, OTHER, save(plane, "Billing", agent=OTHER.agent), store=store)
+    leave_pending(plane.store, SITE, save(plane, "Support"), at=store)
+    leave_pending(plane.store, OTHER, save(plane, "Billing", agent=OTHER.agent), at=store)
 
     done = outbox(world, plane).run_once()
 
@@ -73,7 +49,7 @@ def test_what_killed_publishers_left_is_published_at_each_site(
 def test_what_was_begun_on_another_store_is_left_to_others(
     world: World, plane: ControlPlane, caplog: pytest.LogCaptureFixture
 ) -> None:
-    leave_pending(plane, SITE, save(plane, "Support"), store="redis://elsewhere:6379")
+    leave_pending(plane.store, SITE, save(plane, "Support"), at="redis://elsewhere:6379")
     box = outbox(world, plane)
 
     assert [*box.run_once(), *box.run_once()] == []
@@ -82,7 +58,7 @@ def test_what_was_begun_on_another_store_is_left_to_others(
 
 
 def test_what_is_under_way_is_left_alone(world: World, plane: ControlPlane) -> None:
-    leave_pending(plane, SITE, save(plane, "Support"), store=plane.publisher.describe())
+    leave_pending(plane.store, SITE, save(plane, "Support"), at=plane.publisher.describe())
 
     assert outbox(world, plane, grace=timedelta(minutes=5)).run_once() == ()
 

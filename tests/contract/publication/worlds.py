@@ -15,9 +15,10 @@ from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Activated, Outcome
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.signing import SigningKey
-from retunable.release.store import versions
+from retunable.release.store import deployments, versions
+from retunable.release.store.deployments import Intent
 from retunable.release.store.points import Reached, ignored
-from retunable.release.store.release_store import open_release_store
+from retunable.release.store.release_store import ReleaseStore, open_release_store
 from retunable.release.store.versions import Draft, Saved
 from retunable.release.store_url import StoreURL
 
@@ -67,6 +68,29 @@ def put(
     outcome = activate(plane, site, Wish(version=version, reason=reason, **wish))
     assert isinstance(outcome, Activated), outcome
     return outcome
+
+
+def leave_pending(store: ReleaseStore, site: Site, version: int, *, at: str) -> None:
+    """Write down that a version is about to be published to a configuration store, and do no more."""
+    with store.transaction() as work:
+        deployments.begin(
+            work,
+            Intent(
+                agent=site.agent,
+                environment=site.environment,
+                action="activate",
+                version=version,
+                reason="killed before it was published",
+                published=0,
+                data={
+                    "seen": None,
+                    "overrides": {},
+                    "key": None,
+                    "store": at,
+                    "site": {"prefix": site.prefix, "document": site.document},
+                },
+            ),
+        )
 
 
 def published(plane: ControlPlane, site: Site = SITE) -> dict[str, Any]:

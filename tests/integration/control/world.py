@@ -19,7 +19,7 @@ from dev.dapr import Sidecar
 from dev.processes import ChildProcess, Launch
 from dev.redis import find_program
 from dev.resources import CHECKOUT
-from dev.stack import RedisStack
+from dev.stack import Stack
 from retunable.release.store import audit
 from retunable.release.store.records import Entry
 from retunable.release.store.release_store import open_release_store
@@ -61,9 +61,10 @@ class Program:
 
 @dataclass
 class World(ABC):
-    """One folder, one configuration store, one broker, one release store in a file."""
+    """One folder, one configuration store, one broker, one release store."""
 
     folder: Path
+    releases: str
     started: ExitStack = field(default_factory=ExitStack)
     numbers: count[int] = field(default_factory=lambda: count(1))
 
@@ -78,10 +79,6 @@ class World(ABC):
     @abstractmethod
     def store(self) -> str:
         """Return the configuration store's URL."""
-
-    @property
-    def releases(self) -> str:
-        return f"sqlite:///{self.folder / 'releases.db'}"
 
     def replica(
         self,
@@ -121,11 +118,12 @@ class World(ABC):
         program.wait_log("takes events into")
         return program
 
-    def retune(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def retune(self, *words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command, as on another machine where it is in a folder in which nobody runs."""
         command = [sys.executable, "-c", "from retunable.cli import main; raise SystemExit(main())"]
         return subprocess.run(
             [*command, *words],
-            cwd=self.folder,
+            cwd=folder or self.folder,
             env=self._environment({"RETUNABLE_STORE": self.store()}),
             capture_output=True,
             text=True,
@@ -133,8 +131,8 @@ class World(ABC):
             check=False,
         )
 
-    def retune_json(self, *words: str, code: int = 0) -> dict[str, Any]:
-        ended = self.retune(*words, "--json")
+    def retune_json(self, *words: str, code: int = 0, folder: Path | None = None) -> dict[str, Any]:
+        ended = self.retune(*words, "--json", folder=folder)
         assert ended.returncode == code, f"{ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         said: dict[str, Any] = json.loads(ended.stdout)
         return said
@@ -207,10 +205,10 @@ class EmbeddedWorld(World):
         return f"sqlite:///{self.folder / '.retunable' / 'configuration.db'}"
 
 
-class RedisWorld(World):
-    """Every program has a daprd of its own; configuration and broker are one Redis."""
+class DaprdWorld(World):
+    """Every program has a daprd of its own, on the components of one stack."""
 
-    stack: RedisStack
+    stack: Stack
 
     def sidecar_of(self, app_id: str) -> Mapping[str, str]:
         sidecar = Sidecar(
@@ -222,6 +220,13 @@ class RedisWorld(World):
         self.started.enter_context(sidecar)
         return sidecar.environment
 
+    def store(self) -> str:
+        return self.stack.store.url
+
+
+class RedisWorld(DaprdWorld):
+    """Configuration and broker are one Redis."""
+
     def write(self, key: str, value: str) -> None:
         client = find_program("redis-cli")
         assert client is not None
@@ -232,5 +237,9 @@ class RedisWorld(World):
             timeout=COMMAND_SECONDS,
         )
 
-    def store(self) -> str:
-        return self.stack.store.url
+
+class PostgresWorld(DaprdWorld):
+    """The configuration is a table of PostgreSQL with our triggers; the broker is a Redis."""
+
+    def write(self, key: str, value: str) -> None:
+        self.stack.set(key, value)
