@@ -13,7 +13,7 @@ from retunable.cli.place import Place
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_store
 from retunable.cli.trigger_lines import direct_writes
-from retunable.release.store import approvals, audit, deployments, versions
+from retunable.release.store import approvals, audit, deployments, observations, versions
 from retunable.release.store.approvals import Approved, NoSuchVersion, OwnVersion
 from retunable.release.store.moments import BEGINNING
 from retunable.release.store.records import Entry
@@ -27,16 +27,15 @@ def show_audit(
     name = None if field is None else field_named(field).name
     with release_store(place) as store, store.snapshot() as work:
         begin = BEGINNING if since is None else moment(since, work.now)
-        found = tuple(
-            audit.entries(
-                work,
-                agent=place.where.agent,
-                environment=place.where.environment,
-                actor=actor,
-                field=name,
-                since=begin,
-            )
+        fitting = audit.entries(
+            work,
+            agent=place.where.agent,
+            environment=place.where.environment,
+            actor=actor,
+            field=name,
+            since=begin,
         )
+        found = observations.shown(work, tuple(fitting))
         direct = direct_writes(place, work, since=begin, actor=actor, field=name, output=output)
     ended = {entry.data["change"] for entry in found if _ends_a_change(entry)}
     lines = [(entry.stamp.at, _line(entry, ended)) for entry in found]

@@ -2,14 +2,18 @@
 
 Several replicas see one change, each within times of its own, and tell of it at least once. It is
 the same change where key, old and new are equal and the times overlap, unless one replica tells of
-both: it saw it happen twice. Whether a command of ours made it is asked by whoever calls this.
+both: it saw it happen twice. What another replica saw in steps (``sightings``) is no change of its
+own; where it was told before they were, its entry stays, and is left out of what is shown. Whether a
+command of ours made a change is asked by whoever calls this.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from retunable.config.checksum import canonical
 from retunable.config.fields import FIELD_BY_KEY
@@ -17,6 +21,8 @@ from retunable.events.event import ObservedChange
 from retunable.release.store import audit
 from retunable.release.store.audit import Record
 from retunable.release.store.database import Transaction
+from retunable.release.store.records import Entry
+from retunable.release.store.sightings import Sighting, coarse, in_steps
 
 REASON: Final = "changed in the store by somebody else, between {} and {}"
 
@@ -27,7 +33,7 @@ def is_reported(work: Transaction, event: ObservedChange) -> bool:
 
 
 def record(work: Transaction, event: ObservedChange) -> bool:
-    """Write a change down; return False where another replica told of it before."""
+    """Write a change down; return False where other replicas told of it before, as one or in steps."""
     change = _change(event)
     same = work.first(
         "observation_of_another",
@@ -38,14 +44,66 @@ def record(work: Transaction, event: ObservedChange) -> bool:
         not_after_ms=event.not_after_ms,
         replica=event.replica,
     )
-    sequence = same.sequence if same else _append(work, event, change)
-    _report(work, event, sequence)
-    return same is None
+    known = same.sequence if same else _last_step(work, event)
+    _report(work, event, known or _append(work, event, change))
+    return known is None
 
 
 def set_aside(work: Transaction, event: ObservedChange) -> None:
     """Note that an event was taken and needs no entry: what it tells stands in the audit."""
     _report(work, event, None)
+
+
+def shown(work: Transaction, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Leave out the sightings that other replicas told in steps."""
+    seen = [entry.data for entry in entries if entry.action == "observe"]
+    if not seen:
+        return tuple(entries)
+    near = _sightings(
+        work,
+        not_before_ms=min(data["not_before_ms"] for data in seen),
+        not_after_ms=max(data["not_after_ms"] for data in seen),
+    )
+    left_out = coarse(near)
+    return tuple(entry for entry in entries if entry.stamp.sequence not in left_out)
+
+
+def _last_step(work: Transaction, event: ObservedChange) -> int | None:
+    near = _sightings(work, not_before_ms=event.not_before_ms, not_after_ms=event.not_after_ms)
+    sighting = Sighting(
+        number=0,
+        item=(event.agent, event.environment, event.key),
+        old=event.old,
+        new=event.new,
+        not_before_ms=event.not_before_ms,
+        not_after_ms=event.not_after_ms,
+        by=frozenset({event.replica}),
+    )
+    steps = in_steps(sighting, near)
+    return steps[-1].number if steps else None
+
+
+def _sightings(work: Transaction, *, not_before_ms: int, not_after_ms: int) -> tuple[Sighting, ...]:
+    """Return every sighting whose times overlap these, each with the replicas that told of it."""
+    by: dict[int, set[str]] = {}
+    data: dict[int, Any] = {}
+    for row in work.rows("sightings", not_before_ms=not_before_ms, not_after_ms=not_after_ms):
+        by.setdefault(row.sequence, set()).add(row.replica)
+        data[row.sequence] = row
+    return tuple(_sighting(row, frozenset(by[number])) for number, row in data.items())
+
+
+def _sighting(row: Any, by: frozenset[str]) -> Sighting:
+    data = json.loads(row.data)
+    return Sighting(
+        number=row.sequence,
+        item=(row.agent, row.environment, data["key"]),
+        old=data["old"],
+        new=data["new"],
+        not_before_ms=row.not_before_ms,
+        not_after_ms=row.not_after_ms,
+        by=by,
+    )
 
 
 def _append(work: Transaction, event: ObservedChange, change: str) -> int:

@@ -172,6 +172,14 @@ WHERE agent = :agent AND environment = :environment AND change = :change
         WHERE reports.sequence = seen.sequence AND reports.replica = :replica)
 ORDER BY sequence LIMIT 1
 
+-- name: sightings
+SELECT seen.sequence, seen.agent, seen.environment, seen.not_before_ms, seen.not_after_ms,
+    audit.data, reports.replica
+FROM release_observations AS seen JOIN release_audit AS audit USING (sequence)
+JOIN release_observation_reports AS reports USING (sequence)
+WHERE seen.not_before_ms <= :not_after_ms AND seen.not_after_ms >= :not_before_ms
+ORDER BY seen.sequence
+
 -- name: insert_observation
 INSERT INTO release_observations (sequence, agent, environment, change, not_before_ms,
     not_after_ms)
