@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from retunable.control import direct_writes
 from retunable.events.event import ObservedChange
-from retunable.release.store import audit
+from retunable.release.store import audit, observations
 from retunable.release.store.audit import Record
 from retunable.release.store.verifying import verify
 
@@ -76,6 +80,41 @@ def test_what_one_replica_saw_twice_happened_twice(store: ReleaseStore) -> None:
 
 def test_times_that_do_not_overlap_are_two_changes(store: ReleaseStore) -> None:
     take(store, seen("r1", between=(1_000, 2_000)), seen("r2", between=(2_001, 3_000)))
+
+    assert len(observed(store)) == 2
+
+
+STEPS = (
+    seen("r1", between=(1_000, 2_000), old="A", new="B"),
+    seen("r1", between=(1_900, 3_000), old="B", new="C"),
+)
+COARSE = seen("r2", between=(900, 3_500), old="A", new="C")
+
+
+@pytest.mark.parametrize("told", list(permutations((*STEPS, COARSE))))
+def test_what_another_replica_saw_in_steps_is_no_third_change(
+    store: ReleaseStore, told: tuple[ObservedChange, ...]
+) -> None:
+    elsewhere = (
+        replace(COARSE, event_id=str(uuid.uuid4()), environment="staging"),
+        replace(COARSE, event_id=str(uuid.uuid4()), agent="billing"),
+    )
+    take(store, *elsewhere)
+    for event in told:
+        take(store, event)
+
+    with store.snapshot() as work:
+        here = list(audit.entries(work, agent="support", environment="production"))
+        everywhere = observations.shown(work, list(audit.entries(work)))
+        changes = [(one.data["old"], one.data["new"]) for one in observations.shown(work, here)]
+    assert sorted(changes) == [("A", "B"), ("B", "C")]
+    assert len(everywhere) == 4
+
+
+def test_what_comes_after_its_steps_is_not_even_written(store: ReleaseStore) -> None:
+    take(store, *STEPS)
+    take(store, COARSE)
+    take(store, COARSE)
 
     assert len(observed(store)) == 2
 
