@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 
 import psycopg
@@ -11,7 +12,11 @@ import pytest
 from retunable.config.items import Item
 from retunable.release.landing import Landed, Outrun, Publication
 from retunable.release.postgres_table import ConfigurationTable, Connection, Row
+from retunable.release.publishing.one_database import is_one_database
+from retunable.release.publishing.site import ControlPlane
+from retunable.release.store_url import StoreURL
 from tests.contract.publication.databases import Databases
+from tests.contract.publication.worlds import SITE, World, put, running, save
 
 pytestmark = pytest.mark.postgresql
 KEY = "support_bot"
@@ -31,6 +36,26 @@ def connection(url: str) -> Iterator[Connection]:
 def publication(generation: int) -> Publication:
     text = f'{{"retunable": 1, "generation": {generation}}}'
     return Publication(key=KEY, text=text, generation=generation, seen=None)
+
+
+def plane_of(releases: str, configuration: str) -> AbstractContextManager[ControlPlane]:
+    return World(releases, StoreURL.parse(configuration), together=True).plane()
+
+
+def test_one_database_is_known_by_what_the_server_says_and_not_by_its_url(
+    databases: Databases, url: str
+) -> None:
+    both = databases.empty("world")
+    in_other_words = both.replace("127.0.0.1", "localhost") + "?application_name=another"
+
+    with plane_of(both, in_other_words) as plane:
+        assert is_one_database(plane)
+        put(plane, SITE, save(plane, "First"))
+        assert running(plane) == (1, 1, "First")
+    with plane_of(both, url) as plane:
+        assert not is_one_database(plane)
+    with plane_of(both, f"{both}?options=-csearch_path%3Dpg_catalog") as plane:
+        assert not is_one_database(plane)
 
 
 def test_what_the_caller_rolls_back_was_never_published(connection: Connection) -> None:

@@ -16,19 +16,17 @@ import pytest
 from dev.resources import CHECKOUT
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Activated
-from retunable.release.publishing.site import ControlPlane, Site
+from retunable.release.publishing.site import ControlPlane
 from retunable.release.publishing.state import Published, publish, state
 from retunable.release.store import audit, versions
 from retunable.release.store.chain import Head, follow
 from retunable.release.store.points import Point
-from tests.contract.publication.worlds import SITE, World, put, running, save
+from tests.contract.publication.worlds import SALES, SITE, SITES, STAGING, World, put, running, save
 from tests.contract.racing import PROCESSES, ROUNDS
 
 IN_STEPS = tuple(Point)
 TOGETHER = tuple(point for point in Point if point is not Point.PENDING)
 PROGRAMS = "tests.contract.publication"
-STAGING = Site(agent=SITE.agent, environment="staging", prefix="staging/")
-SALES = Site(agent="sales-bot", environment="production", prefix="sales/")
 ELSEWHERE = (STAGING, SALES)
 
 
@@ -169,19 +167,22 @@ def test_racing_processes_leave_numbers_without_gap_a_whole_chain_and_the_last_g
     ]
     ended = [racer.communicate(timeout=500) for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * PROCESSES, ended
-    won = [json.loads(said) for said, _ in ended]
-    generations = sorted(generation for racer in won for generation in racer["generations"])
-    saved = sorted(number for racer in won for number in racer["saved"])
-
-    assert saved == list(range(1, PROCESSES * ROUNDS + 1))
-    assert len(set(generations)) == PROCESSES * ROUNDS
+    won = [turn for said, _ in ended for turn in json.loads(said)]
+    assert len(won) == PROCESSES * ROUNDS
     with plane.store.snapshot() as work:
-        numbers = [version.number for version in versions.versions(work, SITE.agent)]
         assert isinstance(follow(audit.entries(work)), Head)
-    assert numbers == saved[::-1]
-    assert running(plane)[0] == max(generations)
-    found = state(plane, SITE)
-    assert (found.drift, found.pending) == ((), ())
+    for agent in {site.agent for site in SITES}:
+        saved = sorted(turn["version"] for turn in won if SITES[turn["site"]].agent == agent)
+        assert saved == list(range(1, len(saved) + 1))
+        with plane.store.snapshot() as work:
+            assert [one.number for one in versions.versions(work, agent)] == saved[::-1]
+    for place, site in enumerate(SITES):
+        mine = {turn["generation"]: turn for turn in won if turn["site"] == place}
+        assert len(mine) == sum(turn["site"] == place for turn in won)
+        last = mine[max(mine)]
+        assert running(plane, site) == (last["generation"], last["version"], last["role"])
+        found = state(plane, site)
+        assert (found.drift, found.pending) == ((), ())
 
 
 def test_the_same_activation_twice_is_two_of_them_and_both_are_whole(plane: ControlPlane) -> None:

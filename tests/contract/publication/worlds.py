@@ -23,6 +23,9 @@ from retunable.release.store.versions import Draft, Saved
 from retunable.release.store_url import StoreURL
 
 SITE = Site(agent="support-bot", environment="production", prefix="live/")
+STAGING = Site(agent=SITE.agent, environment="staging", prefix="staging/")
+SALES = Site(agent="sales-bot", environment="production", prefix="sales/")
+SITES = (SITE, STAGING, SALES)
 
 
 def config(role: str, **values: Any) -> dict[str, Any]:
