@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from dev.stack import RedisStack, Stack
 from retunable import ConfigSubscription, DurableAgent
 from retunable.config.agent_config import AgentConfig
+from retunable.config.items import Item
 from retunable.release.opening import open_publisher
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.operations import Return, override, roll_back
@@ -47,13 +49,19 @@ def plane(dapr: RedisStack, tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane that signs, with versions 1 to 5 of the agent."""
     publisher = open_publisher(StoreURL.parse(dapr.store.url))
     with open_release_store(f"sqlite:///{tmp_path}/releases.db") as store:
-        for number in range(1, LAST + 1):
-            config = AgentConfig(role=f"Version {number}", model="small").to_json()
-            with store.transaction() as work:
-                draft = Draft(agent=AGENT, config=config | {"tools": []}, reason="x")
-                versions.save(work, draft)
-        yield ControlPlane(store=store, publisher=publisher, key=OURS)
+        plane = ControlPlane(store=store, publisher=publisher, key=OURS)
+        save(plane, AGENT)
+        yield plane
     publisher.close()
+
+
+def save(plane: ControlPlane, agent: str) -> None:
+    """Save versions 1 to 5 of an agent."""
+    for number in range(1, LAST + 1):
+        config = AgentConfig(role=f"Version {number}", model="small").to_json()
+        with plane.store.transaction() as work:
+            draft = Draft(agent=agent, config=config | {"tools": []}, reason="x")
+            versions.save(work, draft)
 
 
 @pytest.fixture
@@ -125,6 +133,50 @@ async def test_nothing_but_a_signed_release_changes_it_and_what_is_refused_is_na
     assert (refused.config.role, refused.rejected[0].code) == ("Version 1", "unsigned")
     assert refused.rejected[0].key == site.prefix + "agent_role"
     assert held.version == 1
+
+
+Alter = Callable[[dict[str, Any]], Any]
+GUARDED, LENIENT = True, False
+ALTERED: list[tuple[bool, str, Alter]] = [
+    (GUARDED, "signature", lambda envelope: envelope.update(generation=99)),
+    (GUARDED, "signature", lambda envelope: envelope["stable"]["config"].update(role="Mallory")),
+    (GUARDED, "signature", lambda envelope: envelope["signature"].update(value="AAAA")),
+    (GUARDED, "other_agent", lambda envelope: envelope.update(agent="lenient agent")),
+    (LENIENT, "checksum", lambda envelope: envelope["stable"].update(checksum="1:sha256:00")),
+    (LENIENT, "other_agent", lambda envelope: envelope.update(agent=AGENT)),
+    (LENIENT, "other_environment", lambda envelope: envelope.update(environment="production")),
+    (LENIENT, "older_generation", lambda envelope: envelope.update(generation=1)),
+]
+
+
+async def test_what_is_altered_in_the_store_by_hand_is_refused_by_name_and_the_last_good_stays(
+    plane: ControlPlane,
+    site: Site,
+    make_released: Callable[[], DurableAgent],
+    make_agent: MakeAgent,
+    dapr: RedisStack,
+) -> None:
+    theirs = Site(agent="lenient agent", environment="staging", prefix=f"{site.prefix}theirs/")
+    save(plane, theirs.agent)
+    subscription = ConfigSubscription(prefix=theirs.prefix, last_good_dir=None)
+    lenient = make_agent(name=theirs.agent, environment="staging", configuration=subscription)
+    for place in (site, theirs):
+        await put(plane, place, 2)
+        await put(plane, place, 1)
+    async with make_released() as guarded, lenient:
+        agents = {GUARDED: (guarded, site), LENIENT: (lenient, theirs)}
+        for which, code, alter in ALTERED:
+            agent, place = agents[which]
+            await until_snapshot(agent, lambda now: now.generation == 2 and not now.rejected)
+            good = plane.publisher.read([place.document])[place.document]
+            assert isinstance(good, Item)
+            alter(altered := json.loads(good.value))
+            dapr.set(place.document, json.dumps(altered))
+            refused = await until_snapshot(agent, lambda now: bool(now.rejected))
+            assert [one.code for one in refused.rejected] == [code]
+            assert (refused.version, refused.config.role) == (1, "Version 1")
+            assert agents[not which][0].snapshot.rejected == ()
+            dapr.set(place.document, good.value)
 
 
 async def test_an_activation_is_applied_within_a_second(
