@@ -14,6 +14,7 @@ from retunable.release.store import replicas
 if TYPE_CHECKING:
     from retunable.release.store.release_store import ReleaseStore
     from retunable.release.store.replicas import LiveReplica
+    from tests.contract.release.homes import Home
 
 
 def beat(replica: str = "r1", *, at_ms: int = 1_000, **said: Any) -> Heartbeat:
@@ -112,3 +113,18 @@ def test_agents_and_environments_do_not_cross(store: ReleaseStore) -> None:
     assert [one.generation for one in live(store)] == [1]
     assert [one.generation for one in live(store, environment="staging")] == [2]
     assert live(store, "billing") == ()
+
+
+OLDER = """INSERT INTO release_replicas VALUES ('support', 'production', 'r1',
+    '2026-01-01 00:00:00+00', 1, 60000, 1, 4, 3, 'ready', 'live', '[]', '["agent_role"]', NULL)"""
+
+
+def test_a_store_in_which_older_replicas_were_heard_hears_them_anew(empty: Home) -> None:
+    empty.migrate(to="0005")
+    empty.raw(OLDER)
+    empty.set_up()
+
+    with empty.open() as store:
+        assert live(store) == ()
+        take(store, beat(generation=5))
+        assert [one.generation for one in live(store)] == [5]

@@ -93,6 +93,17 @@ def test_a_change_makes_a_version_of_that_agent_alone_and_a_revert_another(
     assert numbers(retune, repository) == {"support-bot": (1, False), "sales-bot": (3, True)}
 
 
+def test_an_agent_that_is_added_gets_its_first_version_and_one_that_is_removed_keeps_its_own(
+    retune: Retune, repository: Repository
+) -> None:
+    numbers(retune, repository)
+    repository.write("billing-bot", "You bill.")
+    shutil.rmtree(repository.agents / "sales-bot")
+    repository.commit("One comes, one goes")
+    assert numbers(retune, repository) == {"support-bot": (1, False), "billing-bot": (1, True)}
+    assert len(retune("versions", "sales-bot", "--json").json["versions"]) == 1
+
+
 def test_a_renamed_folder_is_the_same_agent(retune: Retune, repository: Repository) -> None:
     numbers(retune, repository)
     repository.git("mv", "agents/sales-bot", "agents/sales")
@@ -162,6 +173,7 @@ def test_check_tells_drift_between_git_store_and_what_is_published(
     assert retune("sync", agents, "--check").code == 3  # nothing active
     assert retune("sync", agents, "--activate").code == 0
     assert retune("sync", agents, "--check").code == 0
+    assert retune("sync", agents, "--check", "--env", "staging").code == 3  # nothing active there
     with redis_server.client() as client:
         client.delete("support_bot")
     assert retune("sync", agents, "--check").code == 3  # nothing published
