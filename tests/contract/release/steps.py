@@ -82,7 +82,7 @@ def deploy(store: ReleaseStore, version: int | None, **parts: Any) -> Deployment
 
 
 def fill(home: Home) -> None:
-    """Write a row into every table."""
+    """Write a row into every table, and some of another agent in another environment."""
     with home.open(person="maria") as store:
         save(store, role="a")
     with home.open(person="ben") as store:
@@ -102,4 +102,8 @@ def fill(home: Home) -> None:
         begun = rollouts.begin(work, draft)
         assert isinstance(begun, rollouts.Rollout)
         rollouts.take_step(work, begun, state="aborted", reason="")
+    with home.open(person="maria") as store:
+        save(store, "billing", role="b")
+        deploy(store, 1, agent="billing", environment="staging")
+    with home.open() as store, store.transaction() as work:
         observations.record(work, OBSERVED)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def filled(home: Home) -> Home:
-    """Entries: 1 save, 2 approve, 3 activate, 4 confirm, 5 policy, 6 and 7 rollout, 8 observed."""
+    """Entries: 1 save, 2 approve, 3 activate, 4 confirm, 5 policy, 6 and 7 rollout, 11 observed.
+
+    8 to 10 are another agent's in another environment.
+    """
     fill(home)
     return home
 
@@ -82,19 +85,19 @@ def test_two_exchanged_entries_are_named(filled: Home) -> None:
 
 DETAILS = {
     "who wrote a version": (
-        "UPDATE release_versions SET source = 'captured'",
+        "UPDATE release_versions SET source = 'captured' WHERE agent = 'support'",
         "release_versions, row 1: source is not what the audit recorded",
     ),
     "an environment": (
-        "UPDATE release_deployments SET environment = 'staging'",
+        "UPDATE release_deployments SET environment = 'staging' WHERE agent = 'support'",
         "release_deployments, row 3: environment is not what the audit recorded",
     ),
     "a generation": (
-        "UPDATE release_deployments SET generation = 100",
+        "UPDATE release_deployments SET generation = 100 WHERE agent = 'support'",
         "release_deployments, row 3: generation is not what the audit recorded",
     ),
     "an outcome": (
-        "UPDATE release_outcomes SET outcome = 'withdrawn'",
+        "UPDATE release_outcomes SET outcome = 'withdrawn' WHERE sequence = 4",
         "release_outcomes, row 4: outcome is not what the audit recorded",
     ),
     "who approved": (
@@ -107,7 +110,7 @@ DETAILS = {
     ),
     "what was observed": (
         "UPDATE release_observations SET not_after_ms = 9",
-        "release_observations, row 8: not_after_ms is not what the audit recorded",
+        "release_observations, row 11: not_after_ms is not what the audit recorded",
     ),
     "a row that is gone": (
         "DELETE FROM release_approvals",
@@ -134,7 +137,8 @@ def test_a_config_changed_with_its_checksum_is_named_and_never_read(
     """PostgreSQL refuses such a row even without triggers: the checksum is a CHECK there."""
     fill(sqlite_home)
     sqlite_home.unguarded(
-        "UPDATE release_versions SET config = CAST(replace(config, 'openai', 'other0') AS BLOB)"
+        "UPDATE release_versions SET config = CAST(replace(config, 'openai', 'other0') AS BLOB) "
+        "WHERE agent = 'support'"
     )
 
     assert found(sqlite_home) == [
@@ -213,8 +217,8 @@ def test_the_audit_is_asked_by_actor_field_time_and_environment(home: Home) -> N
                 "actor": entries(work, actor="ben"),
                 "field": entries(work, agent="support", field="goal"),
                 "since": entries(work, since=second.stamp.at),
-                "environment": entries(work, environment="staging"),
-                "another agent": entries(work, agent="sales"),
+                "environment": entries(work, agent="support", environment="staging"),
+                "another agent": entries(work, agent="billing"),
             }
             actions = {name: [e.action for e in answer] for name, answer in asked.items()}
 
@@ -223,5 +227,5 @@ def test_the_audit_is_asked_by_actor_field_time_and_environment(home: Home) -> N
         "field": ["save"],
         "since": ["save", "activate", "confirm"],
         "environment": ["save", "save", "activate", "confirm"],
-        "another agent": [],
+        "another agent": ["save", "activate", "confirm"],
     }
