@@ -17,10 +17,9 @@ from retunable.release.publishing.envelopes import document_of
 from retunable.release.publishing.settling import configs_of
 from retunable.release.store import audit, deployments, observations
 from retunable.release.store.database import Transaction
+from retunable.release.store.own_writes import CLOCKS_APART
 from retunable.release.store.records import Deployment, Entry
 
-NEAR: Final = timedelta(seconds=30)
-"""How far the clocks of a replica and of the release store may be apart."""
 NEWEST: Final = 20
 """How many generations a release is looked for among, where its own cannot be read."""
 
@@ -38,7 +37,7 @@ def take(work: Transaction, events: Sequence[ObservedChange]) -> None:
 
 def is_ours(work: Transaction, event: ObservedChange) -> bool:
     """Tell whether an entry of the audit explains a change."""
-    return next(explanations(work, event, near=NEAR), None) is not None
+    return next(explanations(work, event, near=CLOCKS_APART), None) is not None
 
 
 def explanations(

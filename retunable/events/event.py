@@ -17,11 +17,14 @@ TOPIC: Final = "retunable.events"
 PUBSUB: Final = "pubsub"
 """The pub/sub component, whose name an agent's topic requests have too."""
 
+MOST_ITEMS: Final = 100
+"""An agent has 16 keys, and a field key may be rejected for the canary too."""
+
 # A hostile or broken sender fills no store with one field.
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 Text = Annotated[str, Field(max_length=2_000)]
-Moment = Annotated[int, Field(ge=0, lt=2**53)]
-"""Milliseconds since the epoch in UTC, by the sender's clock."""
+Moment = Annotated[int, Field(ge=0, lt=253_370_764_800_000)]
+"""Milliseconds since the epoch in UTC, by the sender's clock; before 9999, for no date is after it."""
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Digest = Annotated[str, Field(min_length=16, max_length=16)]
 Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
@@ -75,8 +78,8 @@ class Heartbeat(Told):
     version: Count | None = None
     status: Literal["not_ready", "ready", "stale", "error"]
     stream: Literal["live", "suspect", "polling"] | None = None
-    rejected: tuple[Rejected, ...] = ()
-    items: tuple[ItemSeen, ...] | None = None
+    rejected: Annotated[tuple[Rejected, ...], Field(max_length=MOST_ITEMS)] = ()
+    items: Annotated[tuple[ItemSeen, ...], Field(max_length=MOST_ITEMS)] | None = None
     leaving: bool = False
 
 

@@ -21,8 +21,9 @@ from retunable.events.event import ObservedChange
 from retunable.release.store import audit
 from retunable.release.store.audit import Record
 from retunable.release.store.database import Transaction
+from retunable.release.store.own_writes import CLOCKS_APART, own_writes
 from retunable.release.store.records import Entry
-from retunable.release.store.sightings import Sighting, coarse, in_steps
+from retunable.release.store.sightings import OURS, Sighting, coarse, in_steps
 
 REASON: Final = "changed in the store by somebody else, between {} and {}"
 
@@ -59,7 +60,7 @@ def shown(work: Transaction, entries: Sequence[Entry]) -> tuple[Entry, ...]:
     seen = [entry.data for entry in entries if entry.action == "observe"]
     if not seen:
         return tuple(entries)
-    near = _sightings(
+    near = _near(
         work,
         not_before_ms=min(data["not_before_ms"] for data in seen),
         not_after_ms=max(data["not_after_ms"] for data in seen),
@@ -69,7 +70,7 @@ def shown(work: Transaction, entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def _last_step(work: Transaction, event: ObservedChange) -> int | None:
-    near = _sightings(work, not_before_ms=event.not_before_ms, not_after_ms=event.not_after_ms)
+    near = _near(work, not_before_ms=event.not_before_ms, not_after_ms=event.not_after_ms)
     sighting = Sighting(
         number=0,
         item=(event.agent, event.environment, event.key),
@@ -79,8 +80,16 @@ def _last_step(work: Transaction, event: ObservedChange) -> int | None:
         not_after_ms=event.not_after_ms,
         by=frozenset({event.replica}),
     )
-    steps = in_steps(sighting, near)
-    return steps[-1].number if steps else None
+    told = [step.number for step in in_steps(sighting, near) if step.by != OURS]
+    return told[-1] if told else None
+
+
+def _near(work: Transaction, *, not_before_ms: int, not_after_ms: int) -> tuple[Sighting, ...]:
+    seen = _sightings(work, not_before_ms=not_before_ms, not_after_ms=not_after_ms)
+    if not seen:
+        return ()
+    since = datetime.fromtimestamp(not_before_ms / 1000, UTC) - CLOCKS_APART
+    return (*seen, *own_writes(list(audit.entries(work, since=since))))
 
 
 def _sightings(work: Transaction, *, not_before_ms: int, not_after_ms: int) -> tuple[Sighting, ...]:

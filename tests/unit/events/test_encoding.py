@@ -33,6 +33,8 @@ def test_an_unknown_kind_is_no_event_and_no_error() -> None:
     ("event", "change", "field"),
     [
         pytest.param(EVENTS[0], {"agent": ""}, "agent", id="empty name"),
+        pytest.param(EVENTS[0], {"items": [["k", None]] * 101}, "items", id="too many items"),
+        pytest.param(EVENTS[1], {"not_after_ms": 2**53 - 1}, "not_after_ms", id="no date"),
         pytest.param(EVENTS[0], {"agent": None}, "agent", id="null"),
         pytest.param(EVENTS[0], {"revision": "3"}, "revision", id="text for a number"),
         pytest.param(EVENTS[0], {"status": "fine"}, "status", id="unknown status"),
