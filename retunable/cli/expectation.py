@@ -103,39 +103,37 @@ class DocumentSet:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentReset:
-    """The document is a tombstone of this generation."""
+class _Published:
+    """A document with a generation stands under a key."""
 
     key: str
     generation: int
+
+    def stands(self, replica: LiveReplica) -> None:
+        """A heartbeat says of which generation the document is that it runs on, no more."""
+
+    def heard(self, replica: LiveReplica) -> Applied | None:
+        return Applied() if (replica.generation or 0) >= self.generation else None
+
+
+class DocumentReset(_Published):
+    """The document is a tombstone of this generation."""
+
+    __slots__ = ()
 
     def seen(self, report: Report) -> Applied | None:
         there = report["document"] == "tombstone" and report["generation"] == self.generation
         return Applied() if there else None
 
-    def stands(self, replica: LiveReplica) -> None:
-        """A heartbeat says of which generation the document is that it runs on, no more."""
 
-    def heard(self, replica: LiveReplica) -> Applied | None:
-        return Applied() if (replica.generation or 0) >= self.generation else None
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseTaken:
+class ReleaseTaken(_Published):
     """The agent runs on a release of this generation, or on a later one."""
 
-    key: str
-    generation: int
+    __slots__ = ()
 
     def seen(self, report: Report) -> Applied | None:
         there = report["document"] == "envelope" and report["generation"] >= self.generation
         return Applied() if there else None
-
-    def stands(self, replica: LiveReplica) -> None:
-        """A heartbeat says of which generation the document is that it runs on, no more."""
-
-    def heard(self, replica: LiveReplica) -> Applied | None:
-        return Applied() if (replica.generation or 0) >= self.generation else None
 
 
 Expectation = FieldSet | FieldUnset | DocumentSet | DocumentReset | ReleaseTaken

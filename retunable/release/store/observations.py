@@ -70,7 +70,12 @@ def shown(work: Transaction, entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def _last_step(work: Transaction, event: ObservedChange) -> int | None:
-    near = _near(work, not_before_ms=event.not_before_ms, not_after_ms=event.not_after_ms)
+    near = _near(
+        work,
+        not_before_ms=event.not_before_ms,
+        not_after_ms=event.not_after_ms,
+        agent=event.agent,
+    )
     sighting = Sighting(
         number=0,
         item=(event.agent, event.environment, event.key),
@@ -84,12 +89,15 @@ def _last_step(work: Transaction, event: ObservedChange) -> int | None:
     return told[-1] if told else None
 
 
-def _near(work: Transaction, *, not_before_ms: int, not_after_ms: int) -> tuple[Sighting, ...]:
+def _near(
+    work: Transaction, *, not_before_ms: int, not_after_ms: int, agent: str | None = None
+) -> tuple[Sighting, ...]:
+    """Return what was seen and what commands of ours wrote about these times."""
     seen = _sightings(work, not_before_ms=not_before_ms, not_after_ms=not_after_ms)
     if not seen:
         return ()
     since = datetime.fromtimestamp(not_before_ms / 1000, UTC) - CLOCKS_APART
-    return (*seen, *own_writes(list(audit.entries(work, since=since))))
+    return (*seen, *own_writes(list(audit.entries(work, agent=agent, since=since))))
 
 
 def _sightings(work: Transaction, *, not_before_ms: int, not_after_ms: int) -> tuple[Sighting, ...]:
