@@ -195,7 +195,9 @@ class StartedAgent:
         worker = join_worker(key)
         parts.push_async_callback(leave_worker, key)
         parts.push_async_callback(self._configuration.stop)
-        writes = DirectWrites(declaration=declaration, replica=replica_name(), put=self._outbox.put)
+        writes = DirectWrites(
+            declaration=declaration, replica=replica_name(), put=self._outbox.put_unhurried
+        )
         self._configuration.on_item_change(writes.saw)
         await self._configuration.start()
         parts.callback(self._expired_flags.close)
@@ -272,11 +274,11 @@ class StartedAgent:
         )
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
-        if self._heartbeats is not None:
-            self._heartbeats.look()
+        self._changes.tell(old, new)  # the program first, and then who only looks on
         self._providers.note_refusal(None)
         self._expired_flags.watch(new)
-        self._changes.tell(old, new)
+        if self._heartbeats is not None:
+            self._heartbeats.look()
 
     async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
         del old

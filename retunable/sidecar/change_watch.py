@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from retunable.sidecar.connection import identity
-from retunable.sidecar.pace import Told
+from retunable.sidecar.pace import POLL_SECONDS, Pace, pace_for
 
-# Where nobody tells of writes: noticed after 2.5 ms on average, for about 1 % of a core.
-POLL_SECONDS: Final = 0.005
 IDENTITY_SECONDS: Final = 0.1
 """How often it is asked whether the same file still stands under the name."""
 
@@ -41,11 +39,11 @@ class Changes:
 
 
 class ChangeWatch:
-    """One file, watched for the listeners of one event loop."""
+    """One file, watched for the listeners of one event loop; ``pace`` says when to look at it."""
 
-    def __init__(self, path: Path, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, path: Path, *, pace: Callable[[Path], Pace] = pace_for) -> None:
         self._path = path
-        self._poll_seconds = poll_seconds
+        self._pace = pace
         self._listeners: set[Changes] = set()
         self._stop: threading.Event | None = None
 
@@ -76,7 +74,7 @@ class ChangeWatch:
             watched = identity(self._path)
             with suppress(sqlite3.Error), closing(_opened(self._path)) as connection:
                 self._poll_file(connection, watched, loop, stop)
-            time.sleep(self._poll_seconds)
+            time.sleep(POLL_SECONDS)
 
     def _poll_file(
         self,
@@ -86,8 +84,7 @@ class ChangeWatch:
         stop: threading.Event,
     ) -> None:
         """Look until stopped or until another file stands under the name."""
-        pace = Told.where_possible(self._path, otherwise=self._poll_seconds)
-        with closing(pace):
+        with closing(self._pace(self._path)) as pace:
             seen, known_at = None, time.monotonic()
             while not stop.is_set():
                 version = _data_version(connection)
