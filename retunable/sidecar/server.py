@@ -106,6 +106,7 @@ class EmbeddedSidecar:
         app_id = self.settings.app_id
         files = DataFiles(self.settings.data_dir.resolve(), app_id)
         resources = read_resources(self.settings.resources_path, app_id=app_id)
+        self.resources = resources
         lock = AppLock.take(files)
         stack.callback(lock.release)
         stores = _Stores(files, stack)
@@ -122,7 +123,11 @@ class EmbeddedSidecar:
         add_dapr_service(server, faces.rpcs)
         faces.workflows.add_to(server)
         self.grpc_port = bind(server, self.settings.grpc_port)
-        http = HttpFace(lambda: faces.facts().as_json(), api_token=self._api_token)
+        http = HttpFace(
+            lambda: faces.facts().as_json(),
+            secrets=self.resources.secrets,
+            api_token=self._api_token,
+        )
         self.http_port = await http.start(self.settings.http_port)
         stack.push_async_callback(http.stop)
         await faces.workflows.start()
