@@ -98,7 +98,9 @@ class StartedAgent:
         self._users = Users(program.user_key)
         self._outbox = Outbox(_events_file(program))
         self._direct_writes = DirectWrites(
-            declaration=program.declaration, replica=replica_name(), put=self._outbox.put
+            declaration=program.declaration,
+            replica=replica_name(),
+            put=self._outbox.put_unhurried,
         )
         self._expired_flags = ExpiredFlags(on_expiry=self._status_may_differ)
         self._told = self.status
@@ -282,11 +284,11 @@ class StartedAgent:
             self._heartbeats.look()
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
-        if self._heartbeats is not None:
-            self._heartbeats.look()
+        self._changes.tell(old, new)  # the program first, and then who only looks on
         self._providers.note_refusal(None)
         self._expired_flags.watch(new)
-        self._changes.tell(old, new)
+        if self._heartbeats is not None:
+            self._heartbeats.look()
 
     async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
         del old
