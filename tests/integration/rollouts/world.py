@@ -78,6 +78,7 @@ class World:
     started: ExitStack = field(default_factory=ExitStack)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     random: random.Random = field(default_factory=lambda: random.Random(7))
+    tool_code: str = "code"
 
     def __post_init__(self) -> None:
         address = f"127.0.0.1:{self.stack.environment['DAPR_GRPC_PORT']}"
@@ -213,7 +214,7 @@ class World:
         got: dict[str, str] = {}
         for _ in range(number):
             user = f"user-{next(self.numbers)}"
-            served = _served(snapshot, user)
+            served = _served(snapshot, user, self.tool_code)
             got[user] = served["variant"]
             events += self._run(site, user, served, behaviour(served["variant"], self.random))
         self.random.shuffle(events)
@@ -272,9 +273,9 @@ class World:
         return [began, ended]
 
 
-def _served(snapshot: Snapshot, user: str) -> dict[str, Any]:
+def _served(snapshot: Snapshot, user: str, tool_code: str) -> dict[str, Any]:
     resolution = resolve(snapshot, now=time.time(), user_id=user)
-    stands = exposed(resolution.assignment, snapshot.rollout, pin=None)
+    stands = exposed(resolution.assignment, snapshot.rollout, pin=None, tool_code=lambda: tool_code)
     effective = resolution.effective
     return {
         "version": effective.version,
@@ -287,5 +288,6 @@ def _served(snapshot: Snapshot, user: str) -> dict[str, Any]:
         "cohort": stands.cohort,
         "pinned": stands.pinned,
         "anonymous": stands.anonymous,
+        "tool_code": stands.tool_code,
         "user_hmac": f"hmac of {user} {stands.rollout_id}",
     }
