@@ -20,6 +20,7 @@ from retunable.agent.loop.turn import Call, ContinueAsNew, first_input, turn
 from retunable.agent.models.call import Guard, ModelCalls
 from retunable.agent.models.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.models.offline_provider import OfflineProvider
+from retunable.agent.models.prices import Prices
 from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.book import RunBook
@@ -98,6 +99,7 @@ class Replica:
         guard: Guard | None = None,
         telling: TellsRuns | None = None,
         users: Users | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self.live = Live()
         self.state = state or FakeState()
@@ -129,6 +131,7 @@ class Replica:
             ),
             replica="here:1",
             users=users,
+            prices=prices,
         )
 
     async def _goes_on(self, run_id: str) -> bool:
