@@ -97,7 +97,8 @@ class Served(Told):
     ``cohort`` is the stage in whose comparison the user was when the run began, None in no one's.
     ``user_hmac`` is a keyed hash of the user id, for this rollout or (without one) this week.
     ``anonymous``: no user was named, or there is no secret to hash one with. ``pinned`` says that
-    the conversation was pinned before the cohort was opened.
+    the conversation was pinned before the cohort was opened. ``tool_code`` is a digest of the
+    program's tools and their code, None outside of a rollout and from a replica that has none.
     """
 
     run_id: Name
@@ -113,6 +114,7 @@ class Served(Told):
     cohort: Count | None = None
     pinned: bool = False
     anonymous: bool = False
+    tool_code: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

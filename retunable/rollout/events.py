@@ -17,8 +17,9 @@ class Exposure:
     """A run started. ``user`` is a keyed hash, None for a caller without a user id.
 
     ``place`` is where the envelope that the run began on put its user. ``pinned_before`` says
-    that its conversation was pinned to a config before the user's cohort was opened. Times are
-    in seconds since the epoch.
+    that its conversation was pinned to a config before the user's cohort was opened.
+    ``tool_code`` is the digest of the tools that it began on, "" where nobody told. Times are in
+    seconds since the epoch.
     """
 
     run: str
@@ -26,6 +27,7 @@ class Exposure:
     place: Place | None
     started_at: float
     pinned_before: bool = False
+    tool_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -287,7 +287,8 @@ CREATE TABLE release_run_events (
     output_tokens bigint,
     latency_ms bigint,
     cost double precision,
-    rating integer
+    rating integer,
+    tool_code text
 );
 CREATE INDEX release_run_events_rollout ON release_run_events (rollout, arrived);
 CREATE INDEX release_run_events_time ON release_run_events (agent, environment, arrived_at);
@@ -529,5 +530,5 @@ CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO release_schema (version_num) VALUES ('0007');
+INSERT INTO release_schema (version_num) VALUES ('0008');
 COMMIT;

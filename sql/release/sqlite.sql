@@ -299,7 +299,8 @@ CREATE TABLE release_run_events (
     output_tokens INTEGER,
     latency_ms INTEGER,
     cost REAL,
-    rating INTEGER
+    rating INTEGER,
+    tool_code TEXT
 );
 CREATE INDEX release_run_events_rollout ON release_run_events (rollout, arrived);
 CREATE INDEX release_run_events_time ON release_run_events (agent, environment, arrived_at);
@@ -505,5 +506,5 @@ CREATE TABLE release_schema (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT release_schema_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO release_schema (version_num) VALUES ('0007');
+INSERT INTO release_schema (version_num) VALUES ('0008');
 COMMIT;

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from retunable.agent.conversations.conversations import Conversations
@@ -35,6 +36,7 @@ from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import call_id
 from retunable.agent.state.store import TooLarge
 from retunable.agent.tools.call import call_tool
+from retunable.agent.tools.code import tool_code
 from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool
 from retunable.agent.users import Users
@@ -80,6 +82,7 @@ class Steps:
             conversations=kept.conversations,
             history=kept.history,
             users=users or Users(),
+            tool_code=cache(lambda: tool_code(tools)),
         )
         self._calls = calls
         self._tools = tools

@@ -147,6 +147,7 @@ class Telling:
             "pinned": exposed.pinned,
             "anonymous": exposed.anonymous or hashed is None,
             "user_hmac": hashed,
+            "tool_code": exposed.tool_code,
         }
 
     def _of_records(self, memory: RunMemory) -> dict[str, Any] | None:

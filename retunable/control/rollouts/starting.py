@@ -98,7 +98,7 @@ def prepare(plane: ControlPlane, site: Site, request: Request) -> Prepared | Ref
             "stable_checksum": active.checksum or "",
             "canary_checksum": chosen.checksum,
             "flags": flags_checksum(Parts.of(active)),
-            "tools": "",
+            "tools": None,
             "overrides": [],
         },
         "site": {"prefix": site.prefix, "document": site.document},

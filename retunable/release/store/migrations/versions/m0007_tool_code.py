@@ -1,4 +1,4 @@
-"""Where a rollout's analysis stood, so that a controller that starts anew reads the rest alone."""
+"""Runs say which tool code they began on, so that a rollout compares runs of one code."""
 
 from __future__ import annotations
 
