@@ -126,7 +126,10 @@ class Exposure(Served):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Served):
-    """A run ended. It repeats its exposure, so that an exposure lost on the way costs nothing."""
+    """A run ended. It repeats its exposure, so that an exposure lost on the way costs nothing.
+
+    ``cost`` is that of all its model calls in ``currency``, None where one has no price.
+    """
 
     kind: ClassVar[Literal["outcome"]] = "outcome"
 
@@ -137,6 +140,7 @@ class Outcome(Served):
     input_tokens: Count = 0
     output_tokens: Count = 0
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    currency: Annotated[str, Field(max_length=16)] | None = None
     latency_ms: Count = 0
     steps: Count = 0
 

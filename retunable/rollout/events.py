@@ -32,14 +32,14 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A run ended."""
+    """A run ended; ``cost`` is None where nobody knows it."""
 
     exposure: Exposure
     failed: bool = False
     guardrail_failures: int = 0
     limit_hit: bool = False
     latency_seconds: float = 0.0
-    cost: float = 0.0
+    cost: float | None = None
 
     def bad(self, limits: Limits) -> frozenset[Metric]:
         """Return what is bad about this run by itself."""
@@ -48,7 +48,7 @@ class Outcome:
             Metric.GUARDRAIL: self.guardrail_failures > 0,
             Metric.LIMIT: self.limit_hit,
             Metric.SLOW: self.latency_seconds > limits.slow_above_seconds,
-            Metric.COSTLY: self.cost > limits.costly_above,
+            Metric.COSTLY: limits.is_costly(self.cost),
         }
         return frozenset(metric for metric, bad in answers.items() if bad)
 

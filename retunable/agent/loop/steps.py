@@ -25,6 +25,7 @@ from retunable.agent.loop.result_spacing import ResultSpacing
 from retunable.agent.loop.turn import FORM
 from retunable.agent.models.call import ModelCalls, Prepared
 from retunable.agent.models.model import Message, ModelReply
+from retunable.agent.models.prices import Cost, Prices
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.documents import Ended, Step, ToolResult
 from retunable.agent.runs.memory import RunMemory
@@ -71,6 +72,7 @@ class Steps:
         replica: str,
         threads: ToolThreads | None = None,
         users: Users | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._source = source
         self._choices = Choices(
@@ -87,6 +89,7 @@ class Steps:
         self._kept = kept
         self._replica = replica
         self._threads = threads or ToolThreads()
+        self._prices = prices
         self._spacing = ResultSpacing()
         self._flights = Flights()
 
@@ -247,6 +250,8 @@ class Steps:
         started_at: str,
     ) -> StepRecord:
         effective = chosen.effective
+        tokens = (reply.input_tokens, reply.output_tokens) if reply else (0, 0)
+        cost = self._cost(effective.config, tokens)
         return StepRecord(
             step=number,
             replica=self._replica,
@@ -263,14 +268,21 @@ class Steps:
             system_prompt_checksum=prepared.system_prompt_checksum,
             tools_checksum=prepared.tools_checksum,
             package=PACKAGE_VERSION,
-            input_tokens=reply.input_tokens if reply else 0,
-            output_tokens=reply.output_tokens if reply else 0,
+            input_tokens=tokens[0],
+            output_tokens=tokens[1],
             started_at=started_at,
             ended_at=timestamp(),
             unpinned=chosen.unpinned,
             rollout=effective.rollout,
             rollout_stage=effective.rollout_stage,
+            cost=cost.amount,
+            currency=cost.currency,
         )
+
+    def _cost(self, config: AgentConfig, tokens: tuple[int, int]) -> Cost:
+        if self._prices is None:
+            return Cost()
+        return self._prices.of_call(config.provider, config.model or "", tokens)
 
     async def _tool_call(self, data: Mapping[str, Any]) -> None:
         run_id, number, index = data["run_id"], data["step"], data["call"]

@@ -122,7 +122,7 @@ def _event(row: Any) -> Event | None:
                 guardrail_failures=row.guardrail_failures or 0,
                 limit_hit=bool(row.limit_hit),
                 latency_seconds=(row.latency_ms or 0) / 1000,
-                cost=row.cost or 0.0,
+                cost=row.cost,
             )
         case "feedback" if row.rating is not None:
             return Rating(exposure=exposure, liked=row.rating > 0)

@@ -38,14 +38,14 @@ PLAN = {
 
 @pytest.fixture
 def row(store: ReleaseStore) -> Rollout:
-    save(store)
+    saved = save(store)
     with store.transaction() as work:
         draft = Draft(
             id="r1",
             agent="support",
             environment="production",
             version=1,
-            checksum="c",
+            checksum=saved.checksum,
             reason="x",
             plan=PLAN,
         )

@@ -36,6 +36,7 @@ TABLES = {
     "release_run_events": "arrived event_id arrived_at kind agent environment rollout run user_hmac "
     "bucket arm cohort variant version checksum pinned started_ms state guardrail_failures limit_hit "
     "input_tokens output_tokens latency_ms cost rating tool_code",
+    "release_rollout_checkpoints": "rollout arrived data",
     "release_run_counts": "agent environment rollout version variant started finished failed stopped "
     "guardrail_failures limit_hits input_tokens output_tokens latency_ms cost liked disliked",
 }

@@ -22,6 +22,7 @@ from retunable.agent.loop.turn import first_input, turn
 from retunable.agent.models.call import Guard, ModelCalls
 from retunable.agent.models.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.models.offline_provider import OfflineProvider
+from retunable.agent.models.prices import Prices
 from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.book import RunBook
@@ -100,6 +101,7 @@ class Replica:
         guard: Guard | None = None,
         telling: TellsRuns | None = None,
         users: Users | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self.live = Live()
         self.state = state or FakeState()
@@ -131,6 +133,7 @@ class Replica:
             ),
             replica="here:1",
             users=users,
+            prices=prices,
         )
 
     async def _goes_on(self, run_id: str) -> bool:
