@@ -1,8 +1,8 @@
 """One rollout's analysis from beginning to end: events in, a verdict whenever one is asked for.
 
 What it compares is its ``Basis``; when that changes the evidence is discarded, and what is left
-of α halves. Runs that began on other tool code than the basis names are passed over, and while
-runs begin on several nothing grows.
+of α halves. Runs that began on other tool code than the basis names are passed over. Nothing grows
+while runs begin on several codes, or while a field in which the variants differ is masked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from retunable.rollout.tool_codes import ToolCodes
 from retunable.rollout.verdict import Decision, Look, Verdict, judge
 
 GROWS: Final = frozenset({Decision.GROW, Decision.PROMOTE})
-_SEVERAL: Final = "replicas run {} different tool codes; it goes on when one of them is left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +121,16 @@ class Analysis:
             restarts=self.restarts,
         )
         verdict = judge(self.policy, self.counts, look)
-        codes = len(self._tool_codes.in_use(now))
-        if codes > 1 and verdict.decision in GROWS:
-            return replace(verdict, decision=Decision.CONTINUE, reason=_SEVERAL.format(codes))
+        why = self._held_back()
+        if why is not None and verdict.decision in GROWS:
+            return replace(verdict, decision=Decision.CONTINUE, reason=why)
         return verdict
+
+    def _held_back(self) -> str | None:
+        """Return why nothing may grow, whatever the evidence: it is not about what would ship."""
+        if self._basis.overrides:
+            return f"{', '.join(self._basis.overrides)} is overridden: nobody runs the difference"
+        codes = len(self._tool_codes.in_use(self._now))
+        if codes > 1:
+            return f"replicas run {codes} different tool codes; it goes on when one of them is left"
+        return None

@@ -1,4 +1,4 @@
-"""Runs on different tool code are never compared, and nothing grows while there are several."""
+"""What a rollout compares: one tool code, with nothing that hides the difference; else nothing grows."""
 
 from __future__ import annotations
 
@@ -89,3 +89,17 @@ def test_whoever_met_other_tools_is_not_enrolled_once_these_are_compared() -> No
     for user in ("met", "fresh"):
         followed.see(outcome(user, tool_code="new", run=f"again-{user}", started_at=2_000.0))
     assert followed.counts[0].enrolled == Arms(1, 0)
+
+
+def test_while_an_override_hides_the_difference_nothing_grows() -> None:
+    """Else a canary that nobody ran would be proven healthy, and ship when the override ends."""
+    followed = analysis()
+    followed.rebase(replace(BASIS, overrides=("role",)))
+    for arm in ("canary", "control"):
+        for run in both_arms(USERS, USERS // 20, arm):
+            exposure = replace(run.exposure, user=f"{run.exposure.user} again")
+            followed.see(replace(run, exposure=exposure))
+
+    said = verdict(followed, GONE + 1)
+    assert said.decision is Decision.CONTINUE
+    assert "role is overridden" in said.reason
