@@ -2,7 +2,8 @@
 
 What it compares is its ``Basis``; when that changes the evidence is discarded, and what is left
 of α halves. Runs that began on other tool code than the basis names are passed over. Nothing grows
-while runs begin on several codes, or while a field in which the variants differ is masked.
+while runs begin on several codes, while a field in which the variants differ is masked, or where too
+little is known of stable: two arms of which nothing is heard are alike, and prove nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from retunable.rollout.tool_codes import ToolCodes
 from retunable.rollout.verdict import Decision, Look, Verdict, judge
 
 GROWS: Final = frozenset({Decision.GROW, Decision.PROMOTE})
+MISSING_AT_MOST: Final = 0.1
+"""The part of the control's users that may have a run without an end, which counts as an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,4 +136,8 @@ class Analysis:
         codes = len(self._tool_codes.in_use(self._now))
         if codes > 1:
             return f"replicas run {codes} different tool codes; it goes on when one of them is left"
+        missing = sum(cohort.missing.control for cohort in self.counts)
+        matured = sum(cohort.matured.control for cohort in self.counts)
+        if missing > MISSING_AT_MOST * matured:
+            return f"{missing} of {matured} users beside the canary have a run without an end"
         return None

@@ -103,3 +103,16 @@ def test_while_an_override_hides_the_difference_nothing_grows() -> None:
     said = verdict(followed, GONE + 1)
     assert said.decision is Decision.CONTINUE
     assert "role is overridden" in said.reason
+
+
+@pytest.mark.parametrize(("ended", "decision"), [(0.85, "continue"), (0.95, "grow")])
+def test_where_ends_of_runs_are_missing_on_both_sides_nothing_grows(
+    ended: float, decision: str
+) -> None:
+    """Outcomes that never come make every user bad, on both sides alike: a ratio of 1, proven."""
+    followed = Analysis(POLICY, COHORTS, BASIS)
+    for arm in ("canary", "control"):
+        for number, run in enumerate(both_arms(USERS, 0, arm)):
+            followed.see(run if number < ended * USERS else run.exposure)
+
+    assert verdict(followed, GONE + 1).decision == Decision(decision)
