@@ -29,6 +29,7 @@ class Addresses:
     state_redis: str = ""
     state_postgresql: str = ""
     state_sqlite: Path | None = None
+    broker_redis: str = ""
 
 
 def write_resources(source: Path, target: Path, *, addresses: Addresses) -> Path:
@@ -74,6 +75,8 @@ def _rewritten(document: dict[str, Any], addresses: Addresses) -> dict[str, Any]
             _set(spec, "connectionString", addresses.configuration_postgresql)
         case ["state", _] if addresses.state_sqlite is not None:
             spec |= {"type": "state.sqlite", "version": "v1", "metadata": _sqlite(addresses)}
+        case ["pubsub", _] if addresses.broker_redis:
+            spec |= {"type": "pubsub.redis", "version": "v1", "metadata": _broker(addresses)}
         case ["pubsub", _] if addresses.state_sqlite is not None:
             spec |= {"type": "pubsub.in-memory", "version": "v1", "metadata": []}
         case [_, "redis"]:
@@ -87,6 +90,17 @@ def _sqlite(addresses: Addresses) -> list[dict[str, str]]:
     return [
         {"name": "connectionString", "value": str(addresses.state_sqlite)},
         {"name": "actorStateStore", "value": "true"},
+    ]
+
+
+def _broker(addresses: Addresses) -> list[dict[str, str]]:
+    return [
+        {"name": "redisHost", "value": addresses.broker_redis},
+        # Else daprd tries for minutes to reach a broker that is away.
+        {"name": "redisMaxRetries", "value": "0"},
+        # What a killed daprd had taken comes again after a minute otherwise.
+        {"name": "processingTimeout", "value": "2s"},
+        {"name": "redeliverInterval", "value": "1s"},
     ]
 
 

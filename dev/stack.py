@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
@@ -42,9 +43,16 @@ class Stack(ABC):
     state_store: RedisServer | PostgresServer | None
 
     def __init__(
-        self, directory: Path, *, app_id: str, resources: Path, sidecar_arguments: Sequence[str]
+        self,
+        directory: Path,
+        *,
+        app_id: str,
+        broker: RedisServer | None,
+        resources: Path,
+        sidecar_arguments: Sequence[str],
     ) -> None:
         self.directory = directory.resolve()
+        self.broker = broker
         self._source = resources
         self.control_plane = ControlPlane(self.directory / "dapr")
         self.sidecar = Sidecar(
@@ -62,14 +70,19 @@ class Stack(ABC):
         app_id: str = "agent-under-test",
         state: StateChoice = "same",
         store: RedisServer | None = None,
+        broker: RedisServer | None = None,
         resources: Path = REDIS_RESOURCES,
         sidecar_arguments: Sequence[str] = (),
     ) -> RedisStack:
-        """Return a stack on Redis, not yet started; give `store` for one with other settings."""
+        """Return a stack on Redis, not yet started; give `store` for one with other settings.
+
+        With a `broker` topics lie there, so that it can be down while the stores are up.
+        """
         return RedisStack(
             directory,
             state=state,
             store=store,
+            broker=broker,
             app_id=app_id,
             resources=resources,
             sidecar_arguments=sidecar_arguments,
@@ -82,12 +95,17 @@ class Stack(ABC):
         app_id: str = "agent-under-test",
         state: StateChoice = "same",
         schema: Schema = "ours",
+        broker: RedisServer | None = None,
         resources: Path = POSTGRES_RESOURCES,
         sidecar_arguments: Sequence[str] = (),
     ) -> PostgresStack:
-        """Return a stack on PostgreSQL, not yet started, with our table or Dapr's documented one."""
+        """Return a stack on PostgreSQL, not yet started, with our table or Dapr's documented one.
+
+        Topics are daprd's own unless there is a `broker`, which other sidecars reach too.
+        """
         return PostgresStack(
             directory,
+            broker=broker,
             state=state,
             schema=schema,
             app_id=app_id,
@@ -124,7 +142,9 @@ class Stack(ABC):
         """Start everything, the servers and the control plane side by side; about half a second."""
         with ExitStack() as undo:
             undo.callback(self.stop)
-            write_resources(self._source, self.resources, addresses=self._addresses())
+            broker = self.broker.address if self.broker else ""
+            addresses = replace(self._addresses(), broker_redis=broker)
+            write_resources(self._source, self.resources, addresses=addresses)
             self.control_plane.begin()
             for server in self._servers():
                 server.begin()
@@ -144,7 +164,8 @@ class Stack(ABC):
             server.stop()
 
     def _servers(self) -> list[Part]:
-        return [self.store] if self.state_store is None else [self.store, self.state_store]
+        servers = (self.store, self.state_store, self.broker)
+        return [server for server in servers if server is not None]
 
     def __enter__(self) -> Self:
         self.start()
@@ -166,11 +187,16 @@ class RedisStack(Stack):
         state: StateChoice,
         store: RedisServer | None,
         app_id: str,
+        broker: RedisServer | None,
         resources: Path,
         sidecar_arguments: Sequence[str],
     ) -> None:
         super().__init__(
-            directory, app_id=app_id, resources=resources, sidecar_arguments=sidecar_arguments
+            directory,
+            app_id=app_id,
+            broker=broker,
+            resources=resources,
+            sidecar_arguments=sidecar_arguments,
         )
         self._state = state
         self.store = store or RedisServer(self.directory / "store")
@@ -208,11 +234,16 @@ class PostgresStack(Stack):
         state: StateChoice,
         schema: Schema,
         app_id: str,
+        broker: RedisServer | None,
         resources: Path,
         sidecar_arguments: Sequence[str],
     ) -> None:
         super().__init__(
-            directory, app_id=app_id, resources=resources, sidecar_arguments=sidecar_arguments
+            directory,
+            app_id=app_id,
+            broker=broker,
+            resources=resources,
+            sidecar_arguments=sidecar_arguments,
         )
         self._state = state
         self._table = OUR_TABLE if schema == "ours" else DOCUMENTED_TABLE

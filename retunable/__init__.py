@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from retunable.agent.models.offline_provider import OfflineProvider
     from retunable.agent.models.openai_provider import OpenAIProvider
+    from retunable.agent.models.prices import Prices, TokenPrice
     from retunable.agent.models.secrets import Env, Secret
     from retunable.agent.retry import RetryPolicy
     from retunable.agent.runs.records import RunResult, StepRecord
@@ -81,6 +82,7 @@ _HOMES: Final = {
     "NotReady": "retunable.errors",
     "OfflineProvider": "retunable.agent.models.offline_provider",
     "OpenAIProvider": "retunable.agent.models.openai_provider",
+    "Prices": "retunable.agent.models.prices",
     "ProposedCall": "retunable.agent.guardrails.proposal",
     "ProviderFailed": "retunable.errors",
     "ProviderRefused": "retunable.errors",
@@ -102,6 +104,7 @@ _HOMES: Final = {
     "StoreWriteError": "retunable.errors",
     "StreamState": "retunable.live.stream_health",
     "Timings": "retunable.live.subscription",
+    "TokenPrice": "retunable.agent.models.prices",
     "ToolCall": "retunable.agent.models.model",
     "ToolSpec": "retunable.agent.models.model",
     "Unavailable": "retunable.errors",
@@ -131,6 +134,7 @@ __all__ = [
     "NotReady",
     "OfflineProvider",
     "OpenAIProvider",
+    "Prices",
     "ProposedCall",
     "ProviderFailed",
     "ProviderRefused",
@@ -152,6 +156,7 @@ __all__ = [
     "StoreWriteError",
     "StreamState",
     "Timings",
+    "TokenPrice",
     "ToolCall",
     "ToolSpec",
     "Unavailable",

@@ -34,7 +34,8 @@ GRANT INSERT ON release_audit, release_versions, release_approvals TO retunable_
 -- Who makes a version active. The policies that it is held to are the owner's to write.
 GRANT INSERT ON release_audit, release_deployments, release_outcomes, release_rollouts,
     release_rollout_steps TO retunable_publisher;
-GRANT SELECT ON release_run_events TO retunable_publisher, retunable_control;
+GRANT SELECT ON release_run_events, release_rollout_checkpoints
+    TO retunable_publisher, retunable_control;
 GRANT SELECT, INSERT, UPDATE, DELETE ON configuration TO retunable_publisher;
 
 -- `retune control`: what replicas tell, and publications that somebody left unfinished.
@@ -45,6 +46,7 @@ GRANT INSERT ON release_audit, release_observations, release_observation_reports
 GRANT INSERT ON release_deployments, release_rollouts, release_rollout_steps TO retunable_control;
 GRANT INSERT, DELETE ON release_run_events TO retunable_control;
 GRANT INSERT, UPDATE ON release_run_counts TO retunable_control;
+GRANT INSERT, UPDATE, DELETE ON release_rollout_checkpoints TO retunable_control;
 GRANT SELECT, INSERT, UPDATE, DELETE ON configuration TO retunable_control;
 
 -- Who asks what happened.

@@ -13,6 +13,7 @@ from retunable.agent.loop.pinning import Pin, parse_pin
 from retunable.agent.models.model import ModelProvider
 from retunable.agent.models.offline_provider import OfflineProvider
 from retunable.agent.models.openai_provider import OpenAIProvider
+from retunable.agent.models.prices import Prices
 from retunable.agent.models.secrets import KeySource
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.documents import RunRequest
@@ -70,6 +71,7 @@ class DurableAgent:
         persona_log_seconds: float | None = 10.0,
         heartbeat_seconds: float | None = INTERVAL_SECONDS,
         user_key: KeySource | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """Declare an agent; the fields of its configuration are its code defaults.
 
@@ -85,7 +87,8 @@ class DurableAgent:
 
         ``user_key`` names the secret under which users are hashed, in flags' lists and in what the
         control plane is told of runs; without it no flag finds a user in its list, and every
-        caller is anonymous to a rollout's judgement.
+        caller is anonymous to a rollout's judgement. ``prices`` are those of the models, in one
+        currency; without them no run has a cost, and no rollout can judge which version is costly.
 
         Raises:
             ConfigurationError: the declaration cannot work; the message names the fix.
@@ -135,6 +138,7 @@ class DurableAgent:
             model_retries=model_retries,
             heartbeat_seconds=heartbeat_seconds,
             user_key=user_key,
+            prices=prices,
         )
         self._changes: Callbacks[Snapshot] = Callbacks()
         self._statuses: Callbacks[AgentStatus] = Callbacks()

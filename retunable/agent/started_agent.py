@@ -25,6 +25,7 @@ from retunable.agent.loop.steps import Steps
 from retunable.agent.loop.worker import Host, join_worker, leave_worker
 from retunable.agent.models.call import ModelCalls
 from retunable.agent.models.model import ModelProvider
+from retunable.agent.models.prices import Prices
 from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.models.secrets import KeySource
 from retunable.agent.own_sidecar import a_sidecar, own_sidecar
@@ -74,6 +75,7 @@ class Program:
     model_retries: RetryPolicy | None
     heartbeat_seconds: float | None
     user_key: KeySource | None = None
+    prices: Prices | None = None
 
 
 class StartedAgent:
@@ -260,6 +262,7 @@ class StartedAgent:
             kept=run_parts.kept,
             replica=run_parts.replica,
             users=self._users,
+            prices=program.prices,
         )
 
     async def _end_here(self, run_id: str) -> None:

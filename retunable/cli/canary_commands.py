@@ -49,7 +49,12 @@ def start(
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option("--policy", metavar="FILE", help="What is judged and how: YAML or JSON."),
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="What is judged and how: YAML or JSON. Judging costly needs "
+            "DurableAgent(prices=…).",
+        ),
     ] = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also where it cannot finish before its deadline.")

@@ -37,7 +37,9 @@ def head_line(record: Mapping[str, Any]) -> str:
     """Return what a step is: its number, its model, its price."""
     model = "/".join(filter(None, [record["provider"], record["model"]]))
     tokens = f"{record['input_tokens']} + {record['output_tokens']} tokens"
-    told = f"step {record['step']}: {model}, {tokens}"
+    cost = record.get("cost")
+    paid = "" if cost is None else f", {cost:.6g} {record['currency']}"
+    told = f"step {record['step']}: {model}, {tokens}{paid}"
     return f"{told}; unpinned: {record['unpinned']}" if record["unpinned"] else told
 
 

@@ -6,14 +6,13 @@ out is remembered with the snapshot, for one model call asks for it again at eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from retunable.config.agent_config import AgentConfig
-from retunable.config.flags import Flag
 from retunable.config.layering import Layers
 from retunable.config.snapshot import Snapshot
 from retunable.config.split import Unit, UnitKind, bucket_of, unit_of
@@ -23,8 +22,10 @@ from retunable.config.targeting import (
     FlagDecision,
     FlagReason,
     ListKey,
+    Question,
+    ask,
     decision,
-    evaluate,
+    settle,
 )
 
 VariantName = Literal["stable", "canary"]
@@ -105,10 +106,11 @@ def resolve(
     """
     unit = unit_of(user_id, conversation_id)
     caller = Caller(unit, attributes or _NO_ATTRIBUTES, list_key)
-    key = (unit and (unit.kind, unit.id), _told(snapshot, caller), _expired(snapshot, now))
+    shared = (unit and unit.kind, _expired(snapshot, now), *_told(snapshot, caller))
+    key = (unit and unit.id, *shared)
     known: Resolution | None = snapshot.memo.get(key)
     if known is None:
-        known = _resolve(snapshot, caller, now)
+        known = _resolve(snapshot, caller, _questions(snapshot, caller, shared, now))
         snapshot.memo.put(key, known)
     return known
 
@@ -145,14 +147,26 @@ def _expired(snapshot: Snapshot, now: float) -> int:
     return sum(now >= moment for moment in snapshot.flag_expiries)
 
 
-def _resolve(snapshot: Snapshot, caller: Caller, now: float) -> Resolution:
+def _questions(
+    snapshot: Snapshot, caller: Caller, shared: tuple[object, ...], now: float
+) -> tuple[Question, ...]:
+    """Return what flags ask of the ids of callers who have ``shared`` in common."""
+    key = ("questions", shared)
+    known: tuple[Question, ...] | None = snapshot.memo.get(key)
+    if known is None:
+        known = tuple(settle(flag, caller, now=now) for flag in snapshot.flags)
+        snapshot.memo.put(key, known)
+    return known
+
+
+def _resolve(snapshot: Snapshot, caller: Caller, questions: Sequence[Question]) -> Resolution:
     assignment = assign(snapshot, caller.unit)
-    decisions = [decision(flag.name, evaluate(flag, caller, now=now)) for flag in snapshot.flags]
-    wanted = tuple(flag for flag, one in zip(snapshot.flags, decisions, strict=True) if one.on)
+    decisions = ask(questions, caller)
+    wanted = tuple([one.name for one in decisions if one.on])
     effective = _effective(snapshot, assignment.variant, wanted)
     if len(effective.flags) < len(wanted):
-        decisions = [_without(one, effective.flags) for one in decisions]
-    return Resolution(effective, assignment, tuple(decisions))
+        decisions = tuple(_without(one, effective.flags) for one in decisions)
+    return Resolution(effective, assignment, decisions)
 
 
 def _without(told: FlagDecision, joined: tuple[str, ...]) -> FlagDecision:
@@ -160,24 +174,26 @@ def _without(told: FlagDecision, joined: tuple[str, ...]) -> FlagDecision:
     return decision(told.name, FlagReason.CONFLICT) if left_out else told
 
 
-def _effective(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) -> Effective:
+def _effective(snapshot: Snapshot, variant: VariantName, wanted: tuple[str, ...]) -> Effective:
     """Layer a variant and its flags; callers who get the same share one value."""
-    key = (variant, tuple(flag.name for flag in flags))
+    key = (variant, wanted)
     known: Effective | None = snapshot.memo.get(key)
     if known is None:
-        known = _layered(snapshot, variant, flags)
+        known = _layered(snapshot, variant, wanted)
         snapshot.memo.put(key, known)
     return known
 
 
-def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) -> Effective:
+def _layered(snapshot: Snapshot, variant: VariantName, wanted: tuple[str, ...]) -> Effective:
     version = snapshot.canary if variant == "canary" else snapshot.stable
     overrides = snapshot.canary_overrides if variant == "canary" else snapshot.overrides
     config, told = snapshot.config, snapshot.checksum
-    joined: tuple[Flag, ...] = ()
-    if version is not None and (variant == "canary" or flags):
+    joined: tuple[str, ...] = ()
+    if version is not None and (variant == "canary" or wanted):
+        flags = tuple([flag for flag in snapshot.flags if flag.name in wanted])
         layered = _layers(snapshot, variant, version.config, overrides).with_flags(flags)
-        config, told, joined = layered.config, layered.checksum, layered.flags
+        config, told = layered.config, layered.checksum
+        joined = wanted if layered.flags is flags else tuple(one.name for one in layered.flags)
     rollout = snapshot.rollout if snapshot.canary is not None else None
     return Effective(
         config=config,
@@ -188,7 +204,7 @@ def _layered(snapshot: Snapshot, variant: VariantName, flags: tuple[Flag, ...]) 
         version_checksum=version.checksum if version else None,
         generation=snapshot.generation,
         override_keys=tuple(overrides),
-        flags=tuple(flag.name for flag in joined),
+        flags=joined,
         rollout=rollout.id if rollout else None,
         rollout_stage=rollout.stage if rollout else None,
     )

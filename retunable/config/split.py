@@ -67,6 +67,14 @@ def bucket_after(prefix: bytes, unit_id: bytes) -> int:
     return int.from_bytes(digest[:8], "big") * BUCKETS >> 64
 
 
+def edge_of(buckets: int) -> bytes:
+    """Return what the SHA-256 of an id in the first ``buckets`` (fewer than all) lies below.
+
+    Asking for the bucket itself takes twice as long.
+    """
+    return (-(-(buckets << 64) // BUCKETS)).to_bytes(8)
+
+
 def buckets_of_percent(percent: object) -> int | None:
     """Return how many buckets a percent is; None where it is none in steps of 0.01."""
     if isinstance(percent, bool) or not isinstance(percent, int | float):

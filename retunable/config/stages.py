@@ -70,12 +70,19 @@ class Rollout:
 
     def place(self, bucket: int) -> Place | None:
         """Return the cohort and arm of a bucket; None where no stage up to now compares it."""
-        for cohort in self.cohorts[: self.stage + 1]:
-            if bucket in cohort.canary:
-                return Place(cohort.stage, "canary")
-            if bucket in cohort.control:
-                return Place(cohort.stage, "control")
-        return None
+        return next((place for buckets, place in self._places if bucket in buckets), None)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[range, Place], ...]:
+        """The buckets that are compared now, each range with the one place that all of it share."""
+        return tuple(
+            pair
+            for cohort in self.cohorts[: self.stage + 1]
+            for pair in (
+                (cohort.canary, Place(cohort.stage, "canary")),
+                (cohort.control, Place(cohort.stage, "control")),
+            )
+        )
 
 
 def cohorts_of(stages: Sequence[int], *, control: int | None = None) -> tuple[Cohort, ...]:

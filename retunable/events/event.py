@@ -111,7 +111,8 @@ class Served(Told):
     ``cohort`` is the stage in whose comparison the user was when the run began, None in no one's.
     ``user_hmac`` is a keyed hash of the user id, for this rollout or (without one) this week.
     ``anonymous``: no user was named, or there is no secret to hash one with. ``pinned`` says that
-    the conversation was pinned before the cohort was opened.
+    the conversation was pinned before the cohort was opened. ``tool_code`` is a digest of the
+    program's tools and their code, None outside of a rollout and from a replica that has none.
     """
 
     run_id: Name
@@ -127,6 +128,7 @@ class Served(Told):
     cohort: Count | None = None
     pinned: bool = False
     anonymous: bool = False
+    tool_code: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,10 @@ class Exposure(Served):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Served):
-    """A run ended. It repeats its exposure, so that an exposure lost on the way costs nothing."""
+    """A run ended. It repeats its exposure, so that an exposure lost on the way costs nothing.
+
+    ``cost`` is that of all its model calls in ``currency``, None where one has no price.
+    """
 
     kind: ClassVar[Literal["outcome"]] = "outcome"
 
@@ -149,6 +154,7 @@ class Outcome(Served):
     input_tokens: Count = 0
     output_tokens: Count = 0
     cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    currency: Annotated[str, Field(max_length=16)] | None = None
     latency_ms: Count = 0
     steps: Count = 0
 

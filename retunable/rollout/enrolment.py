@@ -49,6 +49,7 @@ class Uncounted:
     anonymous: int = 0
     outside: int = 0
     pinned: int = 0
+    other_tools: int = 0
     enrolled_before_restart: int = 0
 
 
@@ -73,6 +74,7 @@ class Enrolment:
         self._due: list[tuple[float, str]] = []
         self._decided: set[str] = set()
         self._earlier: set[str] = set()
+        self._met_other_tools: set[str] = set()
         self._left_out: set[str] = set()
 
     def see(self, event: Event) -> None:
@@ -101,9 +103,17 @@ class Enrolment:
             self._decided.add(name)
             self._decide(user)
 
+    def pass_over(self, exposure: Exposure) -> None:
+        """Leave out a run on other tools; its user is not enrolled by a later analysis either."""
+        if exposure.user is not None:
+            self._met_other_tools.add(exposure.user)
+        if exposure.run not in self._left_out:
+            self._left_out.add(exposure.run)
+            self.uncounted.other_tools += 1
+
     def restart(self) -> None:
-        """Discard the evidence; whoever is enrolled already is not enrolled again."""
-        self._earlier |= self._decided | self._users.keys()
+        """Discard the evidence; whoever met the rollout already is not enrolled again."""
+        self._earlier |= self._decided | self._users.keys() | self._met_other_tools
         self._users, self._due, self._decided = {}, [], set()
         self.tally = Tally(self._cohorts)
 

@@ -17,8 +17,9 @@ class Exposure:
     """A run started. ``user`` is a keyed hash, None for a caller without a user id.
 
     ``place`` is where the envelope that the run began on put its user. ``pinned_before`` says
-    that its conversation was pinned to a config before the user's cohort was opened. Times are
-    in seconds since the epoch.
+    that its conversation was pinned to a config before the user's cohort was opened.
+    ``tool_code`` is the digest of the tools that it began on, "" where nobody told. Times are in
+    seconds since the epoch.
     """
 
     run: str
@@ -26,18 +27,19 @@ class Exposure:
     place: Place | None
     started_at: float
     pinned_before: bool = False
+    tool_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A run ended."""
+    """A run ended; ``cost`` is None where nobody knows it."""
 
     exposure: Exposure
     failed: bool = False
     guardrail_failures: int = 0
     limit_hit: bool = False
     latency_seconds: float = 0.0
-    cost: float = 0.0
+    cost: float | None = None
 
     def bad(self, limits: Limits) -> frozenset[Metric]:
         """Return what is bad about this run by itself."""
@@ -46,7 +48,7 @@ class Outcome:
             Metric.GUARDRAIL: self.guardrail_failures > 0,
             Metric.LIMIT: self.limit_hit,
             Metric.SLOW: self.latency_seconds > limits.slow_above_seconds,
-            Metric.COSTLY: self.cost > limits.costly_above,
+            Metric.COSTLY: limits.is_costly(self.cost),
         }
         return frozenset(metric for metric, bad in answers.items() if bad)
 

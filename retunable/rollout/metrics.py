@@ -30,7 +30,16 @@ NOTHING_BAD: Final[frozenset[Metric]] = frozenset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What counts as slow and costly: stable's p95, frozen before the start."""
+    """What counts as slow and costly: stable's p95, frozen before the start.
+
+    ``unpriced_is_costly`` where a rollout is promoted on its cost: a canary on a model without a
+    price must not look free.
+    """
 
     slow_above_seconds: float = inf
     costly_above: float = inf
+    unpriced_is_costly: bool = False
+
+    def is_costly(self, cost: float | None) -> bool:
+        """Tell whether a run cost too much; None where nobody knows what it cost."""
+        return self.unpriced_is_costly if cost is None else cost > self.costly_above

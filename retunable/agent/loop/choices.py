@@ -7,7 +7,7 @@ config that the run or its conversation is pinned to, and what was said before.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -56,6 +56,7 @@ class Choices:
         conversations: Conversations,
         history: History,
         users: Users,
+        tool_code: Callable[[], str],
     ) -> None:
         self._source = source
         self._constraints = constraints
@@ -63,6 +64,7 @@ class Choices:
         self._conversations = conversations
         self._history = history
         self._users = users
+        self._tool_code = tool_code
 
     async def of_step(self, memory: RunMemory, number: int, snapshot: Snapshot) -> Chosen:
         """Choose for a step; the first one enters its run's conversation.
@@ -139,7 +141,9 @@ class Choices:
             constraints=self._constraints,
             revoked=snapshot.revoked,
         )
-        where = exposed(resolution.assignment, snapshot.rollout, pin=reference)
+        where = exposed(
+            resolution.assignment, snapshot.rollout, pin=reference, tool_code=self._tool_code
+        )
         return replace(chosen, exposed=where)
 
     async def _pinned(

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from retunable.agent.conversations.conversations import Conversations
@@ -24,6 +25,7 @@ from retunable.agent.loop.result_spacing import ResultSpacing
 from retunable.agent.loop.turn import FORM
 from retunable.agent.models.call import ModelCalls, Prepared
 from retunable.agent.models.model import Message, ModelReply
+from retunable.agent.models.prices import Cost, Prices
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.documents import Ended, Step, ToolResult
 from retunable.agent.runs.memory import RunMemory
@@ -34,6 +36,7 @@ from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import call_id
 from retunable.agent.state.store import TooLarge
 from retunable.agent.tools.call import call_tool
+from retunable.agent.tools.code import tool_code
 from retunable.agent.tools.threads import ToolThreads
 from retunable.agent.tools.tool import Tool
 from retunable.agent.users import Users
@@ -69,6 +72,7 @@ class Steps:
         replica: str,
         threads: ToolThreads | None = None,
         users: Users | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._source = source
         self._choices = Choices(
@@ -78,12 +82,14 @@ class Steps:
             conversations=kept.conversations,
             history=kept.history,
             users=users or Users(),
+            tool_code=cache(lambda: tool_code(tools)),
         )
         self._calls = calls
         self._tools = tools
         self._kept = kept
         self._replica = replica
         self._threads = threads or ToolThreads()
+        self._prices = prices
         self._spacing = ResultSpacing()
         self._flights = Flights()
 
@@ -244,6 +250,8 @@ class Steps:
         started_at: str,
     ) -> StepRecord:
         effective = chosen.effective
+        tokens = (reply.input_tokens, reply.output_tokens) if reply else (0, 0)
+        cost = self._cost(effective.config, tokens)
         return StepRecord(
             step=number,
             replica=self._replica,
@@ -260,14 +268,21 @@ class Steps:
             system_prompt_checksum=prepared.system_prompt_checksum,
             tools_checksum=prepared.tools_checksum,
             package=PACKAGE_VERSION,
-            input_tokens=reply.input_tokens if reply else 0,
-            output_tokens=reply.output_tokens if reply else 0,
+            input_tokens=tokens[0],
+            output_tokens=tokens[1],
             started_at=started_at,
             ended_at=timestamp(),
             unpinned=chosen.unpinned,
             rollout=effective.rollout,
             rollout_stage=effective.rollout_stage,
+            cost=cost.amount,
+            currency=cost.currency,
         )
+
+    def _cost(self, config: AgentConfig, tokens: tuple[int, int]) -> Cost:
+        if self._prices is None:
+            return Cost()
+        return self._prices.of_call(config.provider, config.model or "", tokens)
 
     async def _tool_call(self, data: Mapping[str, Any]) -> None:
         run_id, number, index = data["run_id"], data["step"], data["call"]

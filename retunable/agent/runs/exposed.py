@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -17,7 +17,7 @@ class Exposed:
     ``bucket`` is that of whoever was split: the user, or the conversation of a caller without
     one. ``cohort`` is the stage in whose comparison the user is, None in no one's. ``pinned`` says
     that the conversation was pinned before that cohort was opened, so that the run says nothing
-    about it.
+    about it. ``tool_code`` is the digest of the tools of the process in which the run began.
     """
 
     rollout_id: str | None = None
@@ -26,6 +26,7 @@ class Exposed:
     cohort: int | None = None
     pinned: bool = False
     anonymous: bool = True
+    tool_code: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what differs from the defaults."""
@@ -41,7 +42,11 @@ _DEFAULTS = asdict(Exposed())
 
 
 def exposed(
-    assignment: Assignment, rollout: Rollout | None, *, pin: Mapping[str, Any] | None
+    assignment: Assignment,
+    rollout: Rollout | None,
+    *,
+    pin: Mapping[str, Any] | None,
+    tool_code: Callable[[], str],
 ) -> Exposed:
     """Return where a caller stands; ``pin`` names the config that its conversation is pinned to."""
     anonymous = assignment.decided_by != "user"
@@ -55,6 +60,7 @@ def exposed(
         cohort=cohort,
         pinned=pin is not None and cohort is not None and _older(pin, rollout, cohort),
         anonymous=anonymous,
+        tool_code=tool_code(),
     )
 
 

@@ -19,7 +19,8 @@ class StepRecord:
 
     ``effective_checksum``, ``system_prompt_checksum`` and ``tools_checksum`` name what the state
     store keeps: the effective config, the prompt as sent, the tool schemas. ``model`` is the name
-    that the provider returned, ``package`` the version of Retunable. Times are UTC in ISO 8601.
+    that the provider returned, ``package`` the version of Retunable. ``cost`` is in ``currency``,
+    None where the program names no price for the model. Times are UTC in ISO 8601.
     """
 
     step: int
@@ -44,6 +45,8 @@ class StepRecord:
     unpinned: str | None = None
     rollout: str | None = None
     rollout_stage: int | None = None
+    cost: float | None = None
+    currency: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return every field as JSON values."""

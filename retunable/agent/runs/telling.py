@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, Protocol, get_args
 
 from retunable.agent.loop.decision import Failed
+from retunable.agent.models.prices import cost_of
 from retunable.agent.runs.documents import Begun, Step
 from retunable.agent.runs.exposed import Exposed
 from retunable.agent.runs.memory import RunMemory
@@ -97,6 +98,7 @@ class Telling:
             return
         state = ended.state if ended is not None else unrecorded or RunState.FAILED
         steps = [memory.steps[number] for number in sorted(memory.steps)]
+        cost = cost_of(step.record for step in steps)
         self._put(
             Outcome(
                 **self._told(begun.run_id, "outcome"),
@@ -107,6 +109,8 @@ class Telling:
                 limit_hit=ended is not None and ended.stop_reason == "max_iterations",
                 input_tokens=sum(step.record.input_tokens for step in steps),
                 output_tokens=sum(step.record.output_tokens for step in steps),
+                cost=cost.amount,
+                currency=cost.currency,
                 latency_ms=_between_ms(begun.begun_at, ended.ended_at if ended else None),
                 steps=len(steps),
             )
@@ -143,6 +147,7 @@ class Telling:
             "pinned": exposed.pinned,
             "anonymous": exposed.anonymous or hashed is None,
             "user_hmac": hashed,
+            "tool_code": exposed.tool_code,
         }
 
     def _of_records(self, memory: RunMemory) -> dict[str, Any] | None:

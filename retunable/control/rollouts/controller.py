@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from threading import Lock
 from typing import Any, Final
 
@@ -115,7 +115,8 @@ class Controller:
         with self.store.transaction() as work:
             now = rollouts.rollout(work, name) or row
             verdict = follower.judge(work, now)
-            if basis != follower.basis:
+            basis = replace(basis, tools=follower.analysis.tools_in_use())
+            if basis != follower.analysis.basis:
                 move: Move | None = restart(now, basis, after=run_events.newest(work))
             else:
                 numbers = verdict_json(verdict, follower.analysis.counts, heard)
@@ -163,18 +164,22 @@ def site_of(row: Rollout) -> Site:
 
 
 def basis_of(plane: ControlPlane, site: Site, row: Rollout) -> Basis:
-    """Return what is compared now, as both stores say it. Raises StoreWriteError."""
+    """Return what is compared now, as both stores say it; which tools, runs say.
+
+    Raises StoreWriteError.
+    """
     standing = look(plane, site)
     with plane.store.snapshot() as work:
         active = deployments.active(work, site.agent, environment=site.environment)
         parts = Parts.of(active)
         fields = _differing(work, row, active.version if active else None)
+        masked = masking(site, standing, parts, fields, now=work.now.timestamp())
     return Basis(
         stable_checksum=(active.checksum if active else None) or "",
         canary_checksum=row.checksum,
         flags=flags_checksum(parts),
-        tools="",
-        overrides=tuple(sorted(masking(site, standing, parts, fields))),
+        tools=None,
+        overrides=tuple(sorted(masked)),
     )
 
 

@@ -32,11 +32,10 @@ class Follower:
     def __init__(self, row: RolloutRow) -> None:
         plan = row.plan
         self.share = _share(plan["share"])
-        self.basis = Basis(**{**plan["basis"], "overrides": tuple(plan["basis"]["overrides"])})
         self.analysis = Analysis(
             parse_policy(plan["policy"]),
             self.share.cohorts,
-            self.basis,
+            _basis(plan["basis"]),
             limits=Limits(**plan["limits"]),
         )
         self.seen = 0
@@ -81,9 +80,7 @@ class Follower:
             if up_to is not None and step.numbers["after"] >= up_to:
                 return
             self.analysis.mature(step.stamp.at.timestamp())
-            basis = step.numbers["basis"]
-            self.basis = Basis(**{**basis, "overrides": tuple(basis["overrides"])})
-            self.analysis.rebase(self.basis)
+            self.analysis.rebase(_basis(step.numbers["basis"]))
             self._restarts += 1
 
 
@@ -92,6 +89,10 @@ def _share(value: Mapping[str, Any]) -> Rollout:
     if share is None:
         raise AssertionError("a rollout's plan has its share")
     return share
+
+
+def _basis(value: Mapping[str, Any]) -> Basis:
+    return Basis(**{**value, "overrides": tuple(value["overrides"])})
 
 
 def _stage_began(row: RolloutRow, steps: tuple[Step, ...]) -> float:
@@ -109,6 +110,7 @@ def _event(row: Any) -> Event | None:
         place=_place(row),
         started_at=row.started_ms / 1000,
         pinned_before=bool(row.pinned),
+        tool_code=row.tool_code or "",
     )
     match row.kind:
         case "exposure":
@@ -120,7 +122,7 @@ def _event(row: Any) -> Event | None:
                 guardrail_failures=row.guardrail_failures or 0,
                 limit_hit=bool(row.limit_hit),
                 latency_seconds=(row.latency_ms or 0) / 1000,
-                cost=row.cost or 0.0,
+                cost=row.cost,
             )
         case "feedback" if row.rating is not None:
             return Rating(exposure=exposure, liked=row.rating > 0)

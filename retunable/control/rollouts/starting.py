@@ -29,6 +29,8 @@ from retunable.rollout.policy_document import Alarm, policy_json
 from retunable.rollout.sizing import Estimate, estimate
 
 WEEK: Final = timedelta(days=7)
+ABOVE_P95: Final = 0.05
+"""Slow and costly is what lies above the 95th percentile of stable's runs."""
 HARDLY_JUDGED: Final = 0.001
 """Below this rate of errors a ratio needs tens of thousands of users."""
 
@@ -61,7 +63,7 @@ def prepare(plane: ControlPlane, site: Site, request: Request) -> Prepared | Ref
     """Plan a rollout; writes nothing.
 
     Raises:
-        ConfigurationError: the stages are none.
+        ConfigurationError: the stages are none, or a judged metric has nothing to be judged by.
         ReleaseStoreError: the release store is away.
     """
     share = {
@@ -81,6 +83,7 @@ def prepare(plane: ControlPlane, site: Site, request: Request) -> Prepared | Ref
             return approvals.no_such_version(work, site.agent, request.version)
     if active is None or active.version is None:
         return NotActive(site.environment)
+    limits = _limits(usage, request.policy)
     needed = estimate(
         request.policy,
         cohorts,
@@ -90,12 +93,12 @@ def prepare(plane: ControlPlane, site: Site, request: Request) -> Prepared | Ref
     plan = {
         "share": share,
         "policy": policy_json(request.policy, request.alarms),
-        "limits": _limits(usage),
+        "limits": limits,
         "basis": {
             "stable_checksum": active.checksum or "",
             "canary_checksum": chosen.checksum,
             "flags": flags_checksum(Parts.of(active)),
-            "tools": "",
+            "tools": None,
             "overrides": [],
         },
         "site": {"prefix": site.prefix, "document": site.document},
@@ -120,6 +123,8 @@ def bad_rates(usage: Usage) -> Mapping[Metric, float]:
         Metric.ERROR: usage.failed / usage.ended,
         Metric.GUARDRAIL: usage.guarded / usage.ended,
         Metric.LIMIT: usage.limited / usage.ended,
+        Metric.SLOW: ABOVE_P95,
+        Metric.COSTLY: ABOVE_P95 if usage.cost_p95 is not None else 0.0,
     }
 
 
@@ -135,13 +140,30 @@ def _users(usage: Usage) -> float:
     return float(usage.users or usage.runs)
 
 
-def _limits(usage: Usage) -> dict[str, float]:
-    """Freeze stable's p95s; what is not known is no limit, which JSON has no number for."""
+def _limits(usage: Usage, policy: Policy) -> dict[str, float]:
+    """Freeze stable's p95s; what is not known is no limit, which JSON has no number for.
+
+    Raises:
+        ConfigurationError: a judged metric would have none, and so could never be bad.
+    """
+    judged = {one.metric for one in policy.judged} if isinstance(policy, Sequential) else set()
     limits: dict[str, float] = {}
     if usage.latency_p95_ms is not None:
         limits["slow_above_seconds"] = usage.latency_p95_ms / 1000
+    elif Metric.SLOW in judged:
+        raise ConfigurationError(
+            "the policy judges slow, and no run of last week tells what that is: let stable run "
+            "first, or leave it out of judged"
+        )
     if usage.cost_p95 is not None:
         limits["costly_above"] = usage.cost_p95
+    elif Metric.COSTLY in judged:
+        raise ConfigurationError(
+            "the policy judges costly, and no run of last week has a cost: name the models' prices "
+            "in the program, DurableAgent(prices=Prices(…)), or leave it out of judged"
+        )
+    if Metric.COSTLY in judged:
+        limits["unpriced_is_costly"] = True
     return limits
 
 
@@ -160,6 +182,11 @@ def _notes(policy: Policy, usage: Usage) -> tuple[str, ...]:
         notes.append(
             "users were not told apart last week (no secret to hash them with): runs are counted "
             "in their place, and there are fewer users than runs"
+        )
+    if usage.ended and usage.cost_p95 is None:
+        notes.append(
+            "no run of last week has a cost, so costly answers are not looked for: name the models' "
+            "prices in the program, DurableAgent(prices=Prices(…))"
         )
     rate = bad_rates(usage).get(Metric.ERROR)
     by_ratio = isinstance(policy, Sequential) and any(

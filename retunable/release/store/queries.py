@@ -11,7 +11,7 @@ from typing import Final, Literal
 DatabaseKind = Literal["postgresql", "sqlite"]
 
 SCHEMA_TABLE: Final = "release_schema"
-SCHEMA_REVISION: Final = "0006"
+SCHEMA_REVISION: Final = "0009"
 """The migration that this package's statements are written for."""
 
 _NAME = re.compile(r"^-- name: ([a-z_]+)(?: \((postgresql|sqlite)\))?\n", re.MULTILINE)

@@ -231,43 +231,44 @@ WHERE steps.rollout = :id ORDER BY steps.sequence
 INSERT INTO release_run_events (arrived_at,
     event_id, kind, agent, environment, rollout, run, user_hmac, bucket, arm, cohort, variant, version,
     checksum, pinned, started_ms, state, guardrail_failures, limit_hit, input_tokens,
-    output_tokens, latency_ms, cost, rating)
+    output_tokens, latency_ms, cost, rating, tool_code)
 SELECT :arrived_at,
     event_id, kind, agent, environment, rollout, run, user_hmac, bucket, arm, cohort, variant, version,
     checksum, pinned, started_ms, state, guardrail_failures, limit_hit, input_tokens,
-    output_tokens, latency_ms, cost, rating
+    output_tokens, latency_ms, cost, rating, tool_code
 FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS told (
     event_id text, kind text, agent text, environment text, rollout text, run text, user_hmac
     text, bucket integer, arm text, cohort integer, variant text, version bigint, checksum text, pinned boolean,
     started_ms bigint, state text, guardrail_failures bigint, limit_hit boolean, input_tokens
-    bigint, output_tokens bigint, latency_ms bigint, cost double precision, rating integer)
+    bigint, output_tokens bigint, latency_ms bigint, cost double precision, rating integer, tool_code text)
 ON CONFLICT (event_id) DO NOTHING RETURNING event_id
 
 -- name: insert_run_events (sqlite)
 INSERT INTO release_run_events (arrived_at,
     event_id, kind, agent, environment, rollout, run, user_hmac, bucket, arm, cohort, variant, version,
     checksum, pinned, started_ms, state, guardrail_failures, limit_hit, input_tokens,
-    output_tokens, latency_ms, cost, rating)
+    output_tokens, latency_ms, cost, rating, tool_code)
 SELECT :arrived_at,
     value ->> 'event_id', value ->> 'kind', value ->> 'agent', value ->> 'environment', value
     ->> 'rollout', value ->> 'run', value ->> 'user_hmac', value ->> 'bucket', value ->> 'arm', value ->> 'cohort',
     value ->> 'variant', value ->> 'version', value ->> 'checksum', value ->> 'pinned', value
     ->> 'started_ms', value ->> 'state', value ->> 'guardrail_failures', value ->> 'limit_hit',
     value ->> 'input_tokens', value ->> 'output_tokens', value ->> 'latency_ms', value ->>
-    'cost', value ->> 'rating'
+    'cost', value ->> 'rating', value ->> 'tool_code'
 FROM json_each(:events) WHERE true
 ON CONFLICT (event_id) DO NOTHING RETURNING event_id
 
 -- name: run_of
 -- What is known of a run, for a rating, which names the run alone.
-SELECT rollout, user_hmac, bucket, arm, cohort, variant, version, checksum, pinned, started_ms
+SELECT rollout, user_hmac, bucket, arm, cohort, variant, version, checksum, pinned, started_ms,
+    tool_code
 FROM release_run_events
 WHERE run = :run AND agent = :agent AND environment = :environment AND kind <> 'feedback'
 ORDER BY arrived LIMIT 1
 
 -- name: run_events
 SELECT arrived, arrived_at, kind, run, user_hmac, bucket, arm, cohort, variant, version, checksum, pinned,
-    started_ms, state, guardrail_failures, limit_hit, latency_ms, cost, rating
+    started_ms, state, guardrail_failures, limit_hit, latency_ms, cost, rating, tool_code
 FROM release_run_events WHERE rollout = :id AND arrived > :after ORDER BY arrived LIMIT :at_most
 
 -- name: newest_run_event

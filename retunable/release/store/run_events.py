@@ -173,6 +173,7 @@ def _row(event: Exposure | Outcome) -> Row:
         "version": event.version,
         "checksum": event.version_checksum,
         "pinned": event.pinned,
+        "tool_code": event.tool_code,
         "started_ms": event.at_ms,
     }
 

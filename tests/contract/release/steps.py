@@ -84,7 +84,7 @@ def deploy(store: ReleaseStore, version: int | None, **parts: Any) -> Deployment
 def fill(home: Home) -> None:
     """Write a row into every table, and some of another agent in another environment."""
     with home.open(person="maria") as store:
-        save(store, role="a")
+        saved = save(store, role="a")
     with home.open(person="ben") as store:
         with store.transaction() as work:
             approvals.approve(work, "support", 1, environment="production", reason="")
@@ -96,7 +96,7 @@ def fill(home: Home) -> None:
             agent="support",
             environment="production",
             version=1,
-            checksum="c",
+            checksum=saved.checksum,
             reason="",
         )
         begun = rollouts.begin(work, draft)

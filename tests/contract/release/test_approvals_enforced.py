@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 NOW = {"sqlite": "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", "postgresql": "clock_timestamp()"}
 
 
-def entry(home: Home, action: str) -> str:
+def entry(home: Home, action: str, data: str = "{}") -> str:
     """The next audit entry, written by the owner's own hand."""
     return f"""INSERT INTO release_audit SELECT sequence + 1, {NOW[home.kind]}, '{home.owner}', NULL,
-        '{action}', 'support', 'production', 1, NULL, NULL, 'by hand', '{{}}', hash,
+        '{action}', 'support', 'production', 1, NULL, NULL, 'by hand', '{data}', hash,
         '{"a" * 64}' FROM release_audit ORDER BY sequence DESC LIMIT 1"""  # noqa: S608
 
 
@@ -34,6 +35,21 @@ def approval(person: str, checksum: str = "checksum") -> str:
     return f"""INSERT INTO release_approvals
         SELECT (SELECT max(sequence) FROM release_audit), agent, 'production', number, {checksum},
         '{person}' FROM release_versions WHERE agent = 'support' AND number = 1"""  # noqa: S608
+
+
+def with_canary(home: Home, checksum: str | None = None, **more: Any) -> str:
+    """The entry of a deployment that gives version 2 to some users, beside version 1."""
+    ((saved,),) = home.raw(
+        "SELECT checksum FROM release_versions WHERE agent = 'support' AND number = 2"
+    )
+    canary = {"version": 2, "checksum": checksum or saved}
+    parts = {"canary": canary, "rollout": {"id": "by hand"}}
+    return entry(home, "canary", json.dumps({"parts": parts, **more}))
+
+
+ROLLOUT = """INSERT INTO release_rollouts
+    SELECT (SELECT max(sequence) FROM release_audit), 'by hand', agent, 'production', number, checksum
+    FROM release_versions WHERE agent = 'support' AND number = 2"""
 
 
 def ask_for(home: Home, people: int, environment: str = "production") -> None:
@@ -153,3 +169,76 @@ def test_an_approval_by_hand_of_somebody_elses_version_is_taken(guarded: Home) -
     guarded.raw(entry(guarded, "approve"), approval(guarded.owner))
 
     assert count(guarded, "approvals") == 1
+
+
+@pytest.fixture
+def active(guarded: Home) -> Home:
+    """Version 1 of support has its approvals and is active in production; version 2 has none."""
+    for person in ("ben", "chloe"):
+        approve(guarded, person)
+    with guarded.open() as store:
+        deploy(store, 1)
+    return guarded
+
+
+def test_a_canary_by_hand_without_the_approvals_is_refused(active: Home) -> None:
+    approve(active, "ben", 2)
+
+    with pytest.raises(active.refusals, match="approvals"):
+        active.raw(with_canary(active), activation())
+    with pytest.raises(active.refusals, match="approvals"):
+        active.raw(entry(active, "rollout"), ROLLOUT)
+    assert (count(active, "deployments"), count(active, "rollouts")) == (1, 0)
+
+
+def test_a_canary_by_hand_with_the_approvals_is_taken(active: Home) -> None:
+    approve(active, "ben", 2)
+    approve(active, "chloe", 2)
+    active.raw(with_canary(active), activation())
+    active.raw(entry(active, "rollout"), ROLLOUT)
+
+    assert (count(active, "deployments"), count(active, "rollouts")) == (2, 1)
+
+
+def test_a_canary_with_the_checksum_of_something_else_is_refused(active: Home) -> None:
+    ask_for(active, 0)
+
+    with pytest.raises(active.refusals, match="checksum"):
+        active.raw(with_canary(active, "1:sha256:00"), activation())
+    with pytest.raises(active.refusals, match="checksum"):
+        active.raw(entry(active, "rollout"), ROLLOUT.replace("number, checksum", "number, ''"))
+
+
+def test_a_canary_that_was_let_pass_is_carried_on_whoever_asks_for_more_since(active: Home) -> None:
+    ask_for(active, 0)
+    active.raw(with_canary(active), activation())
+    ask_for(active, 2)
+    active.raw(entry(active, "rollout"), ROLLOUT)
+    active.raw(with_canary(active), activation().replace("99", "100"))
+
+    assert (count(active, "deployments"), count(active, "rollouts")) == (3, 1)
+
+
+def test_a_canary_whose_rollout_is_over_needs_its_approvals_again(active: Home) -> None:
+    ask_for(active, 0)
+    active.raw(with_canary(active), activation())
+    active.raw(entry(active, "rollout"), ROLLOUT)
+    active.raw(
+        entry(active, "decide"),
+        "INSERT INTO release_rollout_steps SELECT max(sequence), 'by hand', 'aborted', 0 "
+        "FROM release_audit",
+    )
+    ask_for(active, 2)
+
+    with pytest.raises(active.refusals, match="approvals"):
+        active.raw(with_canary(active), activation().replace("99", "100"))
+
+
+def test_an_override_that_no_database_has_a_character_for_keeps_no_canary_back(
+    active: Home,
+) -> None:
+    ask_for(active, 0)
+    overrides = {"agent_role": ["\0 \\u0000", "1"]}
+    active.raw(with_canary(active, data={"overrides": overrides}), activation())
+
+    assert count(active, "deployments") == 2

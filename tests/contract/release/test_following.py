@@ -21,11 +21,11 @@ from tests.contract.release.steps import save
 if TYPE_CHECKING:
     from retunable.release.store.release_store import ReleaseStore
 
-BASIS = {
+BASIS: dict[str, Any] = {
     "stable_checksum": "s",
     "canary_checksum": "c",
     "flags": "f",
-    "tools": "",
+    "tools": None,
     "overrides": [],
 }
 PLAN = {
@@ -38,14 +38,14 @@ PLAN = {
 
 @pytest.fixture
 def row(store: ReleaseStore) -> Rollout:
-    save(store)
+    saved = save(store)
     with store.transaction() as work:
         draft = Draft(
             id="r1",
             agent="support",
             environment="production",
             version=1,
-            checksum="c",
+            checksum=saved.checksum,
             reason="x",
             plan=PLAN,
         )
@@ -54,7 +54,9 @@ def row(store: ReleaseStore) -> Rollout:
     return begun
 
 
-def runs(luck: random.Random, at_ms: int, users: range) -> tuple[list[Exposure], list[Outcome]]:
+def runs(
+    luck: random.Random, at_ms: int, users: range, code: str = "old"
+) -> tuple[list[Exposure], list[Outcome]]:
     """Runs of some users, most of which end; several begin twice."""
     began, ended = [], []
     for user in users:
@@ -74,6 +76,7 @@ def runs(luck: random.Random, at_ms: int, users: range) -> tuple[list[Exposure],
             "version": 1,
             "version_checksum": "c",
             "effective_checksum": "e",
+            "tool_code": code,
         }
         began.append(Exposure(**told, event_id=str(uuid4())))
         if luck.random() < 0.8:
@@ -82,10 +85,10 @@ def runs(luck: random.Random, at_ms: int, users: range) -> tuple[list[Exposure],
     return began, ended
 
 
-def told(store: ReleaseStore, luck: random.Random, users: range) -> None:
+def told(store: ReleaseStore, luck: random.Random, users: range, code: str = "old") -> None:
     with store.snapshot() as work:
         at_ms = int(work.now.timestamp() * 1000)
-    began, ended = runs(luck, at_ms, users)
+    began, ended = runs(luck, at_ms, users, code)
     luck.shuffle(ended)
     late = ended[: len(ended) // 3]
     with store.transaction() as work:
@@ -160,6 +163,29 @@ def test_a_restart_discards_what_came_before_it_for_whoever_starts_anew(
 
     counts = in_the_end(followed, store, row)
     assert 0 < counts[0]["enrolled"]["canary"] + counts[0]["enrolled"]["control"] <= 20
-    assert followed.basis.flags == "g"
+    assert followed.analysis.basis.flags == "g"
     assert followed.analysis.restarts == 1
+    assert in_the_end(Follower(row), store, row) == counts
+
+
+def test_other_tool_code_is_passed_over_and_then_compared_anew_by_whoever_follows(
+    store: ReleaseStore, row: Rollout
+) -> None:
+    luck, followed = random.Random(5), Follower(row)
+    told(store, luck, range(20), "old")
+    told(store, luck, range(10, 40), "new")
+    assert sum(look(followed, store, row)[0]["enrolled"].values()) <= 20
+    assert followed.analysis.basis.tools == "old"
+    with store.transaction() as work:
+        rollouts.take_step(
+            work,
+            row,
+            state="running",
+            reason="tools",
+            numbers={"basis": {**BASIS, "tools": "new"}, "after": run_events.newest(work)},
+        )
+    told(store, luck, range(60), "new")
+
+    counts = in_the_end(followed, store, row)
+    assert 0 < sum(counts[0]["enrolled"].values()) <= 20
     assert in_the_end(Follower(row), store, row) == counts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retunable.errors import ReleaseStoreError
-from retunable.release.store import rollouts
+from retunable.release.store import rollouts, versions
 from retunable.release.store.rollouts import AlreadyLive, Draft, Rollout
 from retunable.release.store.verifying import verify
 from tests.contract.release.steps import save
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tests.contract.release.homes import Home
 
 INSERT = """INSERT INTO release_rollouts (sequence, id, agent, environment, version, checksum)
-    SELECT max(sequence), 'by hand', 'support', 'production', 1, '' FROM release_audit"""
+    SELECT (SELECT max(sequence) FROM release_audit), 'by hand', agent, 'production', number, checksum
+    FROM release_versions WHERE agent = 'support' AND number = 1"""
 
 
 def begin(store: ReleaseStore, name: str = "r1", environment: str = "production") -> Rollout:
@@ -30,12 +31,14 @@ def try_to_begin(
     store: ReleaseStore, name: str = "r1", environment: str = "production"
 ) -> Rollout | AlreadyLive:
     with store.transaction() as work:
+        chosen = versions.version(work, "support", 1)
+        assert chosen is not None
         draft = Draft(
             id=name,
             agent="support",
             environment=environment,
             version=1,
-            checksum="c",
+            checksum=chosen.checksum,
             reason="try it",
             plan={"salt": "s"},
         )

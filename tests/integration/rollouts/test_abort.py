@@ -10,17 +10,20 @@ import pytest
 from retunable import ConfigSubscription, DurableAgent
 from retunable.release.opening import open_publisher
 from retunable.release.publishing.aborting import Aborted, abort
+from retunable.release.publishing.site import Site
 from retunable.release.store_url import StoreURL
 from tests.integration.agent.waiting import until_snapshot
-from tests.integration.rollouts.world import SITE, World
+from tests.integration.rollouts.world import World
 
 ROUNDS = 7
+SITE = Site(agent="aborted-bot", environment="production", prefix="aborted/")
 
 
 async def test_an_abort_is_applied_within_a_second(
     any_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in any_world.stack.environment.items():
+    any_world.release(SITE)
+    for name, value in any_world.sidecar_of(SITE.agent).items():
         monkeypatch.setenv(name, value)
     agent = DurableAgent(
         SITE.agent,
@@ -32,14 +35,14 @@ async def test_an_abort_is_applied_within_a_second(
     seconds = []
     async with agent:
         for _ in range(ROUNDS):
-            rollout = await asyncio.to_thread(any_world.begin)
+            rollout = await asyncio.to_thread(any_world.begin, SITE)
             await until_snapshot(agent, lambda now: now.canary is not None)
             began = time.monotonic()
             await asyncio.to_thread(_abort, any_world)
             await until_snapshot(agent, lambda now: now.canary is None)
             seconds.append(time.monotonic() - began)
             assert agent.snapshot.revoked == (rollout.checksum,)
-            await asyncio.to_thread(any_world.mend)
+            await asyncio.to_thread(any_world.mend, SITE)
     print(
         f"{any_world.stack.backend}: abort to applied {sorted(round(one * 1000) for one in seconds)} ms"
     )

@@ -96,6 +96,20 @@ def test_a_policy_with_a_wrong_name_starts_nothing(retune: Retune, tmp_path: Pat
     assert "did you mean alpha?" in said["error"]
 
 
+@pytest.mark.parametrize(
+    ("metric", "said"), [("costly", "prices="), ("slow", "no run of last week")]
+)
+def test_a_metric_that_nothing_tells_of_cannot_be_judged(
+    retune: Retune, world: World, tmp_path: Path, metric: str, said: str
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"judged: [error, {{metric: {metric}, margin: 0.02}}]\n")
+    found = retune("start", "2", "--anyway", "--policy", str(file), *WHY, code=ExitCode.USAGE)
+
+    assert said in found["error"]
+    assert world.snapshot().canary is None
+
+
 def test_a_policy_is_kept_with_the_rollout(retune: Retune, world: World, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("judged: [{metric: error, margin: 0.02}]\nstage_users: 7\n")

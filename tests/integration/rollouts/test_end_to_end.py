@@ -1,72 +1,125 @@
-"""From the topic to the envelope: a canary is judged by what its users' runs were like."""
+"""From the topic to the envelope, on every backend: canaries end as their users' runs went.
+
+All of a backend's rollouts go on side by side, one for each agent, before the first test looks.
+"""
 
 from __future__ import annotations
 
-import random
-import time
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.rollouts.world import PATIENCE_SECONDS, Behaviour, Run, World
+from retunable.release.publishing.site import Site
+from retunable.release.store.rollouts import Rollout
+from tests.integration.rollouts.dying_program import DYING
+from tests.integration.rollouts.telling import Behaviour, healthy, with_canary
+from tests.integration.rollouts.world import PATIENCE_SECONDS, World
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
-
-
-def healthy(variant: str, luck: random.Random) -> Run:
-    """Stable and canary fail alike, in 5 % of runs."""
-    return "fails" if luck.random() < 0.05 else "well"
-
-
-def with_canary(how: Run) -> Behaviour:
-    def behaviour(variant: str, luck: random.Random) -> Run:
-        if variant == "canary" and luck.random() < 0.6:
-            return how
-        return healthy(variant, luck)
-
-    return behaviour
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 
-def stable_is_known(world: World) -> None:
-    """Have last week's runs in the release store: they say what is slow."""
-    world.users(30, healthy)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while world.kept() < 30:
-        assert time.monotonic() < deadline, "the outcomes did not arrive"
-        time.sleep(0.05)
+def site(name: str) -> Site:
+    return Site(agent=f"{name}-bot", environment="production", prefix=f"{name}/")
 
 
-def test_a_healthy_canary_is_promoted_to_everybody(any_world: World) -> None:
-    any_world.control()
-    rollout = any_world.begin()
-
-    ended = any_world.until(rollout, lambda now: not now.is_live, healthy)
-
-    assert ended.state == "promoted"
-    assert [step.stage for step in any_world.steps(rollout.id)] == [1, 1]
-    got = any_world.users(20, healthy)
-    assert set(got.values()) == {"stable"}
-    assert any_world.snapshot().version == 2
-
-
-# A run without an end is an error and slow: either may be proven first.
-@pytest.mark.parametrize(
-    ("how", "metrics"),
-    [("fails", {"error"}), ("hangs", {"error", "slow"}), ("slowly", {"slow"})],
-    ids=["fails", "hangs", "slowly"],
+HEALTHY, FAILING, HANGING, SLOW = (site(name) for name in ("healthy", "failing", "hanging", "slow"))
+BEHAVIOURS: Mapping[Site, Behaviour] = {
+    HEALTHY: healthy,
+    FAILING: with_canary("fails"),
+    HANGING: with_canary("hangs"),
+    SLOW: with_canary("slowly"),
+}
+WORSE = pytest.mark.parametrize(
+    ("bot", "metrics"),
+    # A run without an end is an error and slow: either may be proven first.
+    [
+        pytest.param(FAILING, {"error"}, id="fails"),
+        pytest.param(HANGING, {"error", "slow"}, id="hangs"),
+        pytest.param(SLOW, {"slow"}, id="slowly"),
+        pytest.param(DYING, {"error", "slow"}, id="dies"),
+    ],
 )
-def test_a_worse_canary_goes_back_by_itself(world: World, how: Run, metrics: set[str]) -> None:
-    world.control()
-    stable_is_known(world)
-    rollout = world.begin(canary_users=100)
 
-    ended = world.until(rollout, lambda now: not now.is_live, with_canary(how))
 
-    assert ended.state == "rolled back"
-    [*_, last] = world.steps(rollout.id)
+@dataclass
+class Ended:
+    """A world whose rollouts are over."""
+
+    world: World
+    rollouts: Mapping[Site, Rollout]
+    agent_died: int
+    agent_again: tuple[int, str]
+    """How the agent process ended whose canary is deadly, and how it ended the next time."""
+
+
+@pytest.fixture(scope="module")
+def ended(any_world: World) -> Ended:
+    world = any_world
+    sidecar = world.sidecar_of(DYING.agent)
+    for bot in (*BEHAVIOURS, DYING):
+        world.release(bot, provider="deadly" if bot is DYING else "offline")
+    world.users(30, healthy, SLOW)  # last week's runs say what is slow
+    world.until(world.all_taken)
+    begun = {bot: world.begin(bot, canary_users=100) for bot in BEHAVIOURS if bot is not HEALTHY}
+    begun[HEALTHY] = world.begin(HEALTHY)
+    # Its runs are real ones, and a busy machine takes its time for them.
+    begun[DYING] = world.begin(DYING, stages=(50,), run_timeout_seconds=8, canary_users=100)
+    log = world.folder / "dying.log"
+    program = ("-m", "tests.integration.rollouts.dying_program")
+    agent = world.child(*program, log=log, environment=sidecar)
+    world.until(lambda: world.over(*begun.values()), BEHAVIOURS)
+    died = agent.wait(within_seconds=PATIENCE_SECONDS)
+    again = world.child(*program, log=log, environment=sidecar)
+    code = again.wait(within_seconds=PATIENCE_SECONDS)
+    assert died is not None
+    assert code is not None, log.read_text()
+    return Ended(world, begun, died, (code, log.read_text().splitlines()[-1]))
+
+
+def test_a_healthy_canary_is_promoted_to_everybody(ended: Ended) -> None:
+    world, begun = ended.world, ended.rollouts[HEALTHY]
+
+    steps = [(step.state, step.stage) for step in world.steps(begun.id)]
+    assert steps == [("running", 1), ("promoted", 1)]
+    assert set(world.users(20, healthy, HEALTHY).values()) == {"stable"}
+    assert world.snapshot(HEALTHY).version == 2
+
+
+@WORSE
+def test_a_worse_canary_goes_back_by_itself(ended: Ended, bot: Site, metrics: set[str]) -> None:
+    world, begun = ended.world, ended.rollouts[bot]
+
+    [*_, last] = world.steps(begun.id)
+    assert last.state == "rolled back"
     metric, _, why = last.stamp.reason.partition(": ")
     assert metric in metrics
     assert why.startswith("more users on the canary")
     assert last.numbers["matured"]["canary"] > 0
-    assert set(world.users(20, healthy).values()) == {"stable"}
-    snapshot = world.snapshot()
-    assert (snapshot.version, snapshot.revoked) == (1, (rollout.checksum,))
+    snapshot = world.snapshot(bot)
+    assert (snapshot.version, snapshot.revoked) == (1, (begun.checksum,))
+
+
+def test_runs_that_a_canary_killed_with_their_process_are_answered_by_stable(ended: Ended) -> None:
+    assert ended.agent_died == -signal.SIGKILL
+    assert ended.agent_again == (0, "[1]")
+
+
+@pytest.mark.parametrize("bot", [*BEHAVIOURS, DYING], ids=lambda bot: str(bot.agent))
+def test_users_outside_were_never_touched(ended: Ended, bot: Site) -> None:
+    begun = ended.rollouts[bot]
+    rows = ended.world.told(begun)
+
+    assert {row.variant for row in rows} == {"stable", "canary"}
+    widest = 100 * max(begun.plan["share"]["stages"])
+    assert all(row.bucket < widest for row in rows if row.variant == "canary")
+    assert {row.variant for row in rows if row.arm == "stable"} == {"stable"}
+
+
+@pytest.mark.parametrize("bot", BEHAVIOURS, ids=lambda bot: str(bot.agent))
+def test_what_was_told_twice_or_late_is_counted_once(ended: Ended, bot: Site) -> None:
+    rows = ended.world.told(ended.rollouts[bot])
+    started = sum(row.started for row in ended.world.counts(ended.rollouts[bot]))
+
+    assert started == len({row.run for row in rows if row.kind == "exposure"})

@@ -1,38 +1,37 @@
 """One backend with a control process beside it, and users whose runs are told on the real topic.
 
-The runs are made up; who gets which variant is what agents would make of the published envelope.
+Most runs are made up (``telling``); who gets which variant is what agents would make of the
+published envelope.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
 import grpc
-from dapr.proto.runtime.v1 import dapr_pb2_grpc, pubsub_pb2
-from pydantic_core import to_json as json_bytes
+import yaml
 
-from dev.embedded import EmbeddedStack
+from dev.dapr import Sidecar
+from dev.embedded import EmbeddedSidecar, EmbeddedStack
 from dev.processes import ChildProcess, Launch
 from dev.resources import CHECKOUT
 from dev.stack import Stack
-from retunable.agent.runs.exposed import exposed
 from retunable.config.agent_config import AgentConfig
 from retunable.config.build import build
-from retunable.config.resolve import resolve
 from retunable.config.snapshot import Snapshot
 from retunable.control.rollouts.starting import Prepared, Request, prepare
-from retunable.events.encoding import to_json
-from retunable.events.event import PUBSUB, TOPIC, Event, Exposure, Outcome
+from retunable.events.event import Event
 from retunable.release.opening import open_publisher
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Activated
@@ -49,19 +48,17 @@ from retunable.release.store.versions import Draft, Saved
 from retunable.release.store_url import StoreURL
 from retunable.rollout.policy_document import parse_policy
 from retunable.sidecar.environment import store_url as sqlite_url
+from tests.integration.rollouts.telling import Behaviour, Broker, run_of, served
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
+CROWD = 20
 SITE = Site(agent="support-bot", environment="production", prefix="live/")
-
-Run = Literal["well", "fails", "hangs", "slowly"]
-Behaviour = Callable[[str, random.Random], Run]
-"""From a variant to how one of its runs goes."""
 
 QUICK: Mapping[str, Any] = {
     "judged": [{"metric": "error", "margin": 0.4}],
     "promote_at": 1000,
     "window_seconds": 0.1,
-    "run_timeout_seconds": 1.5,
+    "run_timeout_seconds": 2.5,
     "stage_users": 8,
     "stage_seconds": 0.2,
     "canary_users": 30,
@@ -71,18 +68,28 @@ QUICK: Mapping[str, Any] = {
 
 @dataclass
 class World:
-    """Everything on one backend; ``started`` ends it."""
+    """Everything on one backend; a context manager that ends what it started."""
 
     folder: Path
     stack: EmbeddedStack | Stack
     started: ExitStack = field(default_factory=ExitStack)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     random: random.Random = field(default_factory=lambda: random.Random(7))
+    tool_code: str = "code"
 
     def __post_init__(self) -> None:
         address = f"127.0.0.1:{self.stack.environment['DAPR_GRPC_PORT']}"
-        channel = self.started.enter_context(grpc.insecure_channel(address))
-        self._dapr: Any = dapr_pb2_grpc.DaprStub(channel)  # type: ignore[no-untyped-call]
+        # A channel's own first reconnect after a kill may come a second late.
+        options = [("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+        channel = self.started.enter_context(grpc.insecure_channel(address, options))
+        self.broker = Broker(channel, self.random)
+        self.kept = self.started.enter_context(open_release_store(self.releases))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.started.close()
 
     @property
     def store_url(self) -> str:
@@ -121,23 +128,50 @@ class World:
         )
 
     def _child(self, *arguments: str, **environment: str) -> ChildProcess:
+        log = self.folder / f"control-{next(self.numbers)}.log"
+        return self.child(
+            *arguments, log=log, environment={**self.stack.environment, **environment}
+        )
+
+    def child(self, *arguments: str, log: Path, environment: Mapping[str, str]) -> ChildProcess:
+        """Start a Python process that ends with this world."""
         child = ChildProcess(
             Launch(
-                name="control",
+                name=log.stem,
                 command=[sys.executable, *arguments],
-                log=self.folder / f"control-{next(self.numbers)}.log",
-                environment={**self.stack.environment, **environment},
+                log=log,
+                environment={**os.environ, **environment},
                 working_directory=CHECKOUT,
             )
         )
         self.started.callback(child.terminate)
         return child
 
-    def release(self, site: Site = SITE) -> None:
+    def sidecar_of(self, app_id: str) -> Mapping[str, str]:
+        """Start another sidecar on this backend, with a secret; return what its app gets."""
+        folder = self.folder / app_id
+        resources = folder / "resources"
+        resources.mkdir(parents=True)
+        (folder / "secrets.json").write_text('{"user-key": "of the test"}')
+        (resources / "secretstore.yaml").write_text(yaml.safe_dump(_secrets(folder)))
+        sidecar: EmbeddedSidecar | Sidecar
+        if isinstance(self.stack, EmbeddedStack):
+            sidecar = EmbeddedSidecar(folder, app_id=app_id)
+            sidecar.data_dir = self.stack.sidecar.data_dir
+            sidecar.resources_path = resources
+        else:
+            for file in self.stack.resources.glob("*.yaml"):
+                shutil.copy(file, resources)
+            plane = self.stack.control_plane
+            sidecar = Sidecar(folder, app_id=app_id, resources_path=resources, control_plane=plane)
+        self.started.enter_context(sidecar)
+        return sidecar.environment
+
+    def release(self, site: Site = SITE, *, provider: str = "offline") -> None:
         """Save a version and another one, and have the first one active."""
         with self.plane() as plane:
             for role in ("First", "Second"):
-                config = AgentConfig(role=role, model="offline", provider="offline", tools=())
+                config = AgentConfig(role=role, model="offline", provider=provider, tools=())
                 with plane.store.transaction() as work:
                     draft = Draft(agent=site.agent, config=config.to_json(), reason=role)
                     assert isinstance(versions.save(work, draft), Saved)
@@ -145,7 +179,12 @@ class World:
             assert isinstance(activate(plane, site, wish), Activated)
 
     def begin(
-        self, site: Site = SITE, *, stages: Sequence[float] = (20, 50), **policy: Any
+        self,
+        site: Site = SITE,
+        *,
+        stages: Sequence[float] = (20, 50),
+        look_seconds: float = 0.1,
+        **policy: Any,
     ) -> Rollout:
         """Start the rollout of version 2."""
         request = Request(
@@ -153,7 +192,7 @@ class World:
             stages=tuple(stages),
             policy=parse_policy({**QUICK, **policy}),
             reason="try it",
-            look_seconds=0.1,
+            look_seconds=look_seconds,
         )
         with self.plane() as plane:
             prepared = prepare(plane, site, request)
@@ -162,10 +201,10 @@ class World:
             assert isinstance(outcome, Activated), outcome
         return self.rollout(prepared.start.share["id"])
 
-    def mend(self) -> None:
+    def mend(self, site: Site = SITE) -> None:
         """Have the release store know what stands, as a controller would."""
         with self.plane() as plane:
-            publish(plane, SITE)
+            publish(plane, site)
 
     def flag(self) -> None:
         """Publish a flag beside what is published."""
@@ -179,22 +218,31 @@ class World:
             assert isinstance(activate(plane, SITE, wish), Activated)
 
     def rollout(self, name: str) -> Rollout:
-        with open_release_store(self.releases) as store, store.snapshot() as work:
+        with self.kept.snapshot() as work:
             found = rollouts.rollout(work, name)
         assert found is not None
         return found
 
     def steps(self, name: str) -> tuple[Step, ...]:
-        with open_release_store(self.releases) as store, store.snapshot() as work:
+        with self.kept.snapshot() as work:
             return rollouts.steps(work, name)
 
-    def kept(self, site: Site = SITE) -> int:
-        """How many outcomes of stable the release store has."""
-        with open_release_store(self.releases) as store, store.snapshot() as work:
-            long_ago = work.now.replace(year=2001)
-            return run_events.usage(
-                work, site.agent, environment=site.environment, since=long_ago
-            ).ended
+    def live(self, site: Site = SITE) -> Rollout | None:
+        """Return the rollout that goes on at a site."""
+        with self.kept.snapshot() as work:
+            return rollouts.live(work, site.agent, environment=site.environment)
+
+    def counts(self, rollout: Rollout) -> Sequence[Any]:
+        """Return the counts of a rollout's runs by variant."""
+        with self.kept.snapshot() as work:
+            return run_events.counts(
+                work, rollout.agent, environment=rollout.environment, rollout=rollout.id
+            )
+
+    def told(self, rollout: Rollout) -> Sequence[Any]:
+        """Return the rows that the release store has of a rollout's runs."""
+        with self.kept.snapshot() as work:
+            return run_events.run_events(work, rollout.id, after=0, at_most=100_000)
 
     def snapshot(self, site: Site = SITE) -> Snapshot:
         """What agents make of what stands at a site."""
@@ -213,79 +261,57 @@ class World:
         got: dict[str, str] = {}
         for _ in range(number):
             user = f"user-{next(self.numbers)}"
-            served = _served(snapshot, user)
-            got[user] = served["variant"]
-            events += self._run(site, user, served, behaviour(served["variant"], self.random))
-        self.random.shuffle(events)
-        for event in events:
-            self.tell(event, times=2 if self.random.random() < 0.2 else 1)
+            given = served(snapshot, user, tool_code=self.tool_code)
+            got[user] = given["variant"]
+            went = behaviour(given["variant"], self.random)
+            events += run_of(site, user, given, went=went, luck=self.random)
+        self.broker.tell(events)
         return got
 
-    def tell(self, event: Event, *, times: int = 1) -> None:
-        """Publish an event through the broker."""
-        request = pubsub_pb2.PublishEventRequest(
-            pubsub_name=PUBSUB,
-            topic=TOPIC,
-            data=json_bytes(to_json(event)),
-            data_content_type="application/json",
-        )
-        for _ in range(times):
-            self._dapr.PublishEvent(request, timeout=10)
-
     def until(
-        self,
-        rollout: Rollout,
-        done: Callable[[Rollout], bool],
-        behaviour: Behaviour | None = None,
-        site: Site = SITE,
-    ) -> Rollout:
-        """Let users come until a rollout is as it should be."""
+        self, done: Callable[[], object], behaviours: Mapping[Site, Behaviour] | None = None
+    ) -> None:
+        """Let users come to sites with a live rollout until it is so.
+
+        More come when the control process has taken what was told: however slow the machine is, a
+        run is not late by the crowd behind it.
+        """
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not done(now := self.rollout(rollout.id)):
-            assert time.monotonic() < deadline, f"last seen {now}; {self.steps(rollout.id)}"
-            if behaviour is not None:
-                self.users(20, behaviour, site)
-            else:
-                time.sleep(0.05)
-        return now
+        while not done():
+            assert time.monotonic() < deadline, self._seen()
+            if not self.all_taken():
+                time.sleep(0.02)
+                continue
+            for site, behaviour in (behaviours or {}).items():
+                if self.live(site) is not None:
+                    self.users(CROWD, behaviour, site)
+            time.sleep(0.02)
 
-    def _run(self, site: Site, user: str, served: dict[str, Any], went: Run) -> list[Event]:
-        now_ms = time.time_ns() // 1_000_000
-        latency_ms = 500 if went == "slowly" else self.random.randint(10, 100)
-        told = {
-            "agent": site.agent,
-            "environment": site.environment,
-            "replica": "r",
-            "run_id": f"run-of-{user}",
-            **served,
-        }
-        began = Exposure(**told, event_id=str(uuid.uuid4()), at_ms=now_ms - latency_ms)
-        if went == "hangs":
-            return [began]
-        ended = Outcome(
-            **told,
-            event_id=str(uuid.uuid4()),
-            at_ms=now_ms,
-            state="failed" if went == "fails" else "finished",
-            latency_ms=latency_ms,
-        )
-        return [began, ended]
+    def over(self, *begun: Rollout) -> bool:
+        """Tell whether rollouts have ended."""
+        return not any(self.rollout(one.id).is_live for one in begun)
+
+    def all_taken(self) -> bool:
+        """Tell whether the release store has every event that the broker took."""
+        with self.kept.snapshot() as work:
+            found = work.connection.exec_driver_sql("SELECT event_id FROM release_run_events")
+            return self.broker.taken <= {row.event_id for row in found}
+
+    def _seen(self) -> str:
+        with self.kept.snapshot() as work:
+            found = [(one, rollouts.steps(work, one.id)) for one in rollouts.all_live(work)]
+        logs = [file.read_text()[-2000:] for file in self.folder.glob("control-*.log")]
+        return "\n".join([f"still live: {found}", *logs])
 
 
-def _served(snapshot: Snapshot, user: str) -> dict[str, Any]:
-    resolution = resolve(snapshot, now=time.time(), user_id=user)
-    stands = exposed(resolution.assignment, snapshot.rollout, pin=None)
-    effective = resolution.effective
+def _secrets(folder: Path) -> dict[str, Any]:
     return {
-        "version": effective.version,
-        "version_checksum": effective.version_checksum,
-        "effective_checksum": effective.checksum,
-        "variant": effective.variant,
-        "rollout_id": stands.rollout_id,
-        "bucket": stands.bucket,
-        "arm": stands.arm,
-        "cohort": stands.cohort,
-        "pinned": stands.pinned,
-        "anonymous": stands.anonymous,
-        "user_hmac": f"hmac of {user} {stands.rollout_id}",
+        "apiVersion": "dapr.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": "secretstore"},
+        "spec": {
+            "type": "secretstores.local.file",
+            "version": "v1",
+            "metadata": [{"name": "secretsFile", "value": str(folder / "secrets.json")}],
+        },
     }

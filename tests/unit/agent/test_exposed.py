@@ -30,17 +30,31 @@ def pin(rollout: str | None, stage: int | None) -> dict[str, Any]:
 
 
 def test_a_user_in_the_comparison_is_told_with_its_bucket_arm_and_cohort() -> None:
-    told = exposed(assigned(), ROLLOUT, pin=None)
-    assert told == Exposed(rollout_id="r-2", bucket=7, arm="canary", cohort=0, anonymous=False)
+    told = exposed(assigned(), ROLLOUT, pin=None, tool_code=lambda: "code")
+    assert told == Exposed(
+        rollout_id="r-2",
+        bucket=7,
+        arm="canary",
+        cohort=0,
+        anonymous=False,
+        tool_code="code",
+    )
 
 
 def test_without_a_rollout_there_is_no_bucket() -> None:
-    told = exposed(assigned(bucket=None, place=None, variant="stable"), None, pin=None)
+    told = exposed(
+        assigned(bucket=None, place=None, variant="stable"),
+        None,
+        pin=None,
+        tool_code=lambda: "code",
+    )
     assert told == Exposed(anonymous=False)
 
 
 def test_a_conversation_without_a_user_is_anonymous() -> None:
-    told = exposed(assigned(decided_by="conversation", place=None), ROLLOUT, pin=None)
+    told = exposed(
+        assigned(decided_by="conversation", place=None), ROLLOUT, pin=None, tool_code=lambda: "code"
+    )
     assert (told.anonymous, told.bucket, told.cohort) == (True, 7, None)
 
 
@@ -58,11 +72,13 @@ def test_a_conversation_without_a_user_is_anonymous() -> None:
 def test_a_run_counts_unless_its_conversation_was_pinned_before_the_cohort_opened(
     pinned_to: dict[str, Any] | None, before: bool
 ) -> None:
-    told = exposed(assigned(place=Place(1, "canary")), ROLLOUT, pin=pinned_to)
+    told = exposed(
+        assigned(place=Place(1, "canary")), ROLLOUT, pin=pinned_to, tool_code=lambda: "code"
+    )
     assert told.pinned is before
 
 
 def test_it_is_read_back_and_what_a_later_release_adds_is_left_out() -> None:
-    told = exposed(assigned(), ROLLOUT, pin=pin(None, None))
+    told = exposed(assigned(), ROLLOUT, pin=pin(None, None), tool_code=lambda: "code")
     assert Exposed.from_json(told.to_json() | {"later": 1}) == told
     assert Exposed().to_json() == {}

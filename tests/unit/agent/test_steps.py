@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +15,14 @@ from retunable.agent.conversations.history import History
 from retunable.agent.guardrails.check import CheckResult, Verdict
 from retunable.agent.guardrails.guard import Guardrails
 from retunable.agent.guardrails.proposal import Answer, Proposal
+from retunable.agent.loop.effects import Call, ContinueAsNew
 from retunable.agent.loop.pinning import Pin
 from retunable.agent.loop.steps import Kept, Steps
-from retunable.agent.loop.turn import Call, ContinueAsNew, first_input, turn
+from retunable.agent.loop.turn import first_input, turn
 from retunable.agent.models.call import Guard, ModelCalls
 from retunable.agent.models.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.models.offline_provider import OfflineProvider
+from retunable.agent.models.prices import Prices
 from retunable.agent.models.provider_set import ProviderSet
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.book import RunBook
@@ -98,6 +101,7 @@ class Replica:
         guard: Guard | None = None,
         telling: TellsRuns | None = None,
         users: Users | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self.live = Live()
         self.state = state or FakeState()
@@ -129,6 +133,7 @@ class Replica:
             ),
             replica="here:1",
             users=users,
+            prices=prices,
         )
 
     async def _goes_on(self, run_id: str) -> bool:
@@ -153,7 +158,7 @@ class Replica:
             user_id=user_id,
         )
         await self.book.begin(request, begun_at=BEGUN_AT, replica="here:1")
-        data = first_input(agent="helper", environment="default", run_id=run_id)
+        data: Mapping[str, Any] = first_input(agent="helper", environment="default", run_id=run_id)
         while isinstance(end := await self._history(data, between), ContinueAsNew):
             data = end.input
         memory = await RunBook(self.state, KEYS).load(run_id)
@@ -161,7 +166,7 @@ class Replica:
         assert memory.ended is not None
         return Run(memory, memory.ended)
 
-    async def _history(self, data: dict[str, Any], between: Any) -> Any:
+    async def _history(self, data: Mapping[str, Any], between: Any) -> Any:
         body = turn(data)
         effect = next(body)
         while True:

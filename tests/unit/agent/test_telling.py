@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from retunable.agent.guardrails.proposal import Proposal
 from retunable.agent.loop.turn import first_input
 from retunable.agent.models.call import Guard
 from retunable.agent.models.model import ModelReply, ModelRequest
+from retunable.agent.models.prices import Prices, TokenPrice
 from retunable.agent.runs.documents import Ended, RunRequest
 from retunable.agent.runs.telling import Teller, Telling
 from retunable.agent.runs.views import RunState
@@ -39,6 +41,7 @@ class Told(Replica):
         secret: bytes | None = SECRET,
         guard: Guard | None = None,
         name: str = "here:1",
+        prices: Prices | None = None,
     ) -> None:
         self.events: list[Event] = []
         users = Users()
@@ -46,7 +49,9 @@ class Told(Replica):
             users.take(secret)
         teller = Teller(agent="helper", environment="default", replica=name)
         telling = Telling(teller, users=users, put=self.events.append, now_ms=lambda: 7)
-        super().__init__(*script, state=state, guard=guard, telling=telling, users=users)
+        super().__init__(
+            *script, state=state, guard=guard, telling=telling, users=users, prices=prices
+        )
         self.telling = telling
         self.live.now = released(4, rollout=STAGED)
 
@@ -82,6 +87,28 @@ async def test_a_run_is_told_where_the_split_puts_its_user() -> None:
     assert told.effective_checksum == record.effective_checksum
     assert (told.anonymous, told.pinned) == (False, False)
     assert told.user_hmac == pseudonym(SECRET, "rollout r-1", CANARY_USER)
+
+
+PRICE = TokenPrice(input_per_million=1000, output_per_million=3000)
+
+
+@pytest.mark.parametrize(
+    ("prices", "told"),
+    [
+        (Prices(currency="EUR", models={"m": PRICE}), (0.05, "EUR")),
+        (Prices(currency="EUR", models={"another": PRICE}), (None, None)),
+        (None, (None, None)),
+    ],
+)
+async def test_an_outcome_tells_what_the_model_calls_cost(
+    prices: Prices | None, told: tuple[float | None, str | None]
+) -> None:
+    replies = [replace(reply, input_tokens=10, output_tokens=5) for reply in (ASK, ANSWER)]
+    replica = Told(*replies, prices=prices)
+    run = await replica.run()
+
+    assert (replica.outcome.cost, replica.outcome.currency) == told
+    assert [step.record.cost for step in run.steps] == [told[0] and told[0] / 2] * 2
 
 
 async def test_the_record_of_a_step_names_its_rollout() -> None:

@@ -209,6 +209,19 @@ def test_callers_told_apart_by_an_attribute_are_not_mixed_up() -> None:
     assert plans == [True, False]
 
 
+def test_what_is_settled_for_users_is_not_taken_for_conversations() -> None:
+    key = ListKey.of(b"secret")
+    listed = {"key_id": key.id, "hashes": [key.listed_as("beta", "zoe")]}
+    known = snapshot(flags=[{"name": "beta", "users": listed}])
+
+    first = resolve(known, user_id="zoe", now=0, list_key=key)
+    other = resolve(known, conversation_id="zoe", now=0, list_key=key)
+    assert [one.flags[0].reason for one in (first, other)] == [
+        FlagReason.LISTED,
+        FlagReason.NOT_LISTED,
+    ]
+
+
 def test_a_caller_asked_about_twice_gets_the_remembered_answer() -> None:
     known = snapshot()
     assert asked(known, "zoe") is asked(known, "zoe")

@@ -17,6 +17,7 @@ from retunable.config.split import (
     Unit,
     bucket_of,
     buckets_of_percent,
+    edge_of,
     is_usable,
     unit_of,
 )
@@ -97,3 +98,13 @@ def test_without_a_user_the_conversation_decides() -> None:
 
 def test_an_unusable_user_id_is_not_replaced_by_the_conversation() -> None:
     assert unit_of("x" * 257, "c1") is None
+
+
+@given(st.integers(0, BUCKETS - 1), st.integers(-2, 2))
+def test_a_hash_lies_below_the_edge_of_just_the_shares_that_its_bucket_is_in(
+    buckets: int, beside: int
+) -> None:
+    first_outside = -(-(buckets << 64) // BUCKETS)
+    begins = max(first_outside + beside, 0)
+    digest = begins.to_bytes(8) + b"\xff" * 24
+    assert (digest < edge_of(buckets)) == (begins * BUCKETS >> 64 < buckets)

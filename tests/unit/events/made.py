@@ -57,6 +57,14 @@ EVENTS: Final[tuple[Event, ...]] = (
         not_after_ms=2,
     ),
     Exposure(**TOLD, **SERVED),
-    Outcome(**TOLD, **SERVED, state="failed", error_kind="ProviderFailed", cost=0.25, steps=2),
+    Outcome(
+        **TOLD,
+        **SERVED,
+        state="failed",
+        error_kind="ProviderFailed",
+        cost=0.25,
+        currency="EUR",
+        steps=2,
+    ),
     Feedback(**TOLD, run_id="run-1", rating=-1),
 )

@@ -14,7 +14,7 @@ from retunable.rollout.tally import CohortCounts
 from retunable.rollout.verdict import Decision, Look, judge
 from tests.unit.rollout.worlds import POLICY, TIMEOUT, WINDOW
 
-BASIS = Basis(stable_checksum="s", canary_checksum="c", flags="f", tools="t", overrides=())
+BASIS = Basis(stable_checksum="s", canary_checksum="c", flags="f", tools=None, overrides=())
 
 
 class AsShipped:

@@ -94,6 +94,15 @@ def test_a_user_keeps_its_first_place() -> None:
     assert enrolment(outcome("u"), other).tally.counts()[0].enrolled == Arms(1, 0)
 
 
+@pytest.mark.parametrize(("judged", "costly"), [(True, 1), (False, 0)])
+def test_a_run_without_a_cost_is_costly_only_where_the_cost_decides(
+    judged: bool, costly: int
+) -> None:
+    limits = Limits(costly_above=1, unpriced_is_costly=judged)
+    followed = enrolment(outcome("u"), outcome("v", cost=0.5), limits=limits)
+    assert bad(followed, Metric.COSTLY) == Arms(costly, 0)
+
+
 def test_slow_and_costly_are_asked_of_the_first_run_alone() -> None:
     limits = Limits(slow_above_seconds=2, costly_above=1)
     fast = outcome("u", latency_seconds=1)

@@ -1,4 +1,4 @@
-"""A heartbeat says what stood in the store by a short hash of each item, so that a write is recognised."""
+"""Runs say which tool code they began on, so that a rollout compares runs of one code."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from retunable.release.store.migration import run_script
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
