@@ -73,6 +73,11 @@ class RunFailed(RetunableError):
         self.run_id = run_id
         self.reason = reason
 
+    @staticmethod
+    def of(run_id: str, reason: str) -> RunFailed:
+        """Say that a run failed, and why."""
+        return RunFailed(f"run {run_id} failed: {reason}", run_id=run_id, reason=reason)
+
 
 class RunForgotten(RunFailed):
     """The run's conversation was forgotten, and its answer with it."""

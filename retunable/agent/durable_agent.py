@@ -15,12 +15,13 @@ from retunable.agent.models.offline_provider import OfflineProvider
 from retunable.agent.models.openai_provider import OpenAIProvider
 from retunable.agent.models.prices import Prices
 from retunable.agent.models.secrets import KeySource
+from retunable.agent.program import Program
 from retunable.agent.retry import RetryPolicy
 from retunable.agent.runs.documents import RunRequest
 from retunable.agent.runs.records import RunResult
 from retunable.agent.runs.telling import Rating, parse_rating
 from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
-from retunable.agent.started_agent import Program, StartedAgent
+from retunable.agent.started_agent import StartedAgent
 from retunable.agent.state.keys import new_run_id
 from retunable.agent.status import AgentStatus
 from retunable.config.constraints import Constraints
@@ -255,7 +256,7 @@ class DurableAgent:
             RunForgotten: the run's conversation was forgotten.
         """
         request = self._request(message, conversation_id, user_id, attributes, run_id)
-        return await self._life().run(request, deadline=deadline)
+        return await self._life().ready_run_parts.runs.run(request, deadline=deadline)
 
     async def begin(
         self,
@@ -271,7 +272,7 @@ class DurableAgent:
         Raises: what ``run`` raises before a run is started.
         """
         request = self._request(message, conversation_id, user_id, attributes, run_id)
-        return await self._life().begin(request)
+        return await self._life().ready_run_parts.runs.begin(request)
 
     async def run_state(self, run_id: str) -> RunStatus:
         """Return how a run is now, with its answer if it has one.
@@ -280,7 +281,7 @@ class DurableAgent:
             RunUnknown: no run of this id is kept.
             Unavailable: the sidecar or the state store is away.
         """
-        return await self._life().run_state(run_id)
+        return await self._life().run_parts.runs.state(run_id)
 
     async def runs(self, *, limit: int = 50) -> tuple[RunStatus, ...]:
         """Return the latest runs of this agent, newest first; at most 500 are listed.
@@ -288,7 +289,7 @@ class DurableAgent:
         Raises:
             Unavailable: the sidecar or the state store is away.
         """
-        return await self._life().list_runs(limit)
+        return await self._life().run_parts.runs.latest(limit)
 
     async def explain(self, run_id: str) -> Explanation:
         """Return everything that is kept of a run: each step, and the configuration that gave it.
@@ -297,7 +298,7 @@ class DurableAgent:
             RunUnknown: no run of this id is kept.
             Unavailable: the sidecar or the state store is away.
         """
-        return await self._life().explain(run_id)
+        return await self._life().run_parts.explaining.explain(run_id)
 
     def follow(self, run_id: str) -> AsyncIterator[ExplainedStep]:
         """Yield the steps of a run as they come, until it is over.
@@ -305,7 +306,7 @@ class DurableAgent:
         A step comes when its model call is recorded, and again with each recorded tool result.
         The iterator raises what ``run_state`` raises.
         """
-        return self._life().follow(run_id)
+        return self._life().run_parts.explaining.follow(run_id)
 
     async def stop_run(self, run_id: str) -> RunStatus:
         """End a run without an answer; one that is over stays as it is.
@@ -314,7 +315,7 @@ class DurableAgent:
             RunUnknown: no run of this id is kept.
             Unavailable: the sidecar or the state store is away.
         """
-        return await self._life().stop_run(run_id)
+        return await self._life().run_parts.runs.stop(run_id)
 
     async def feedback(
         self, run_id: str, rating: Rating | str, *, user_id: str | None = None
@@ -329,8 +330,8 @@ class DurableAgent:
             Unavailable: the sidecar or the state store is away; repeat it later.
         """
         _check_user(user_id)
-        life = self._life()
-        await life.feedback(run_id, parse_rating(rating), user_id=user_id)
+        ratings = self._life().run_parts.ratings
+        await ratings.rate(run_id, parse_rating(rating), user_id=user_id)
 
     async def forget(self, conversation_id: str) -> int:
         """Erase what was said in a conversation, stopping its run; return how many runs it had.
@@ -340,7 +341,7 @@ class DurableAgent:
         Raises:
             Unavailable: the sidecar or the state store is away; repeat it later.
         """
-        return await self._life().forget(conversation_id)
+        return await self._life().run_parts.forget(conversation_id)
 
     def _request(
         self,

@@ -81,7 +81,7 @@ class OwnSidecar:
         resources = RESOURCES.resolve() if RESOURCES.is_dir() else None
         kept = KeptSidecar(
             SidecarSettings(
-                app_id=os.environ.get("DAPR_APP_ID") or os.environ.get("APP_ID") or app_id,
+                app_id=embedded_app_id(app_id),
                 data_dir=DEFAULT_DATA_DIR.resolve(),
                 resources_path=resources,
             )
@@ -90,6 +90,11 @@ class OwnSidecar:
         self._told.enter_context(told_to_this_process(kept.environment))
         self.kept = kept
         _say(kept)
+
+
+def embedded_app_id(app_id: str) -> str:
+    """Return the app id of this process's embedded sidecar: what the environment says, else this."""
+    return os.environ.get("DAPR_APP_ID") or os.environ.get("APP_ID") or app_id
 
 
 def _say(kept: KeptSidecar) -> None:

@@ -6,76 +6,42 @@ Starts and stops the parts in order; what each part does is its own business.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from retunable.agent.code_defaults import CodeDefaults, Configuration
 from retunable.agent.direct_writes import DirectWrites
 from retunable.agent.expired_flags import ExpiredFlags
-from retunable.agent.guardrails.check import Guardrail
 from retunable.agent.guardrails.guard import Guardrails
 from retunable.agent.heartbeats import Heartbeats, Replica
 from retunable.agent.loop.steps import Steps
 from retunable.agent.loop.worker import Host, join_worker, leave_worker
 from retunable.agent.models.call import ModelCalls
-from retunable.agent.models.model import ModelProvider
-from retunable.agent.models.prices import Prices
 from retunable.agent.models.provider_set import ProviderSet
-from retunable.agent.models.secrets import KeySource
 from retunable.agent.own_sidecar import a_sidecar, own_sidecar
+from retunable.agent.persona_log import PersonaLog
+from retunable.agent.program import Program
 from retunable.agent.replica import replica_name
-from retunable.agent.retry import RetryPolicy
-from retunable.agent.runs.documents import RunRequest
-from retunable.agent.runs.records import RunResult
-from retunable.agent.runs.telling import Rating
-from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus, agent_status
 from retunable.agent.tools.threads import ToolThreads
-from retunable.agent.tools.tool import Tool
 from retunable.agent.users import Users
-from retunable.config.declaration import Declaration
 from retunable.config.items import StoreKind
 from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady
 from retunable.events.outbox import Outbox
-from retunable.events.spool import spool_name
 from retunable.live.callbacks import Callbacks
 from retunable.live.health import LiveStatus, Status
-from retunable.live.subscription import ConfigSubscription
 from retunable.live.witness import ItemChange
 
 if TYPE_CHECKING:
     from retunable.agent.runs.parts import RunParts
     from retunable.events.publisher import EventPublisher
 
-_log = logging.getLogger("retunable")
-
 FIRST_SNAPSHOT_POLL_SECONDS: Final = 0.1
-LONGEST_SHOWN: Final = 120
-
-
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """What a program declared about an agent."""
-
-    declaration: Declaration
-    subscription: ConfigSubscription | None
-    tools: Mapping[str, Tool[..., Any]]
-    providers: Mapping[str, ModelProvider]
-    persona_log_seconds: float | None
-    history_tokens: int
-    guardrails: Mapping[str, Guardrail]
-    model_retries: RetryPolicy | None
-    heartbeat_seconds: float | None
-    user_key: KeySource | None = None
-    prices: Prices | None = None
 
 
 class StartedAgent:
@@ -98,7 +64,7 @@ class StartedAgent:
             retries=program.model_retries,
         )
         self._users = Users(program.user_key)
-        self._outbox = Outbox(_events_file(program))
+        self._outbox = Outbox(program.events_file)
         self._direct_writes = DirectWrites(
             declaration=program.declaration,
             replica=replica_name(),
@@ -121,6 +87,19 @@ class StartedAgent:
         """How the agent is now."""
         return self._status_of(self._configuration.status)
 
+    @property
+    def run_parts(self) -> RunParts:
+        """What keeps this agent's runs; raises NotReady while it is still starting."""
+        if self._run_parts is None:
+            raise NotReady("the agent is still starting", part="configuration store")
+        return self._run_parts
+
+    @property
+    def ready_run_parts(self) -> RunParts:
+        """The same, to run something: raises NotReady where nothing was ever read."""
+        _ = self.snapshot
+        return self.run_parts
+
     async def start(self) -> None:
         """Start every part; if one raises, the others are stopped again."""
         async with AsyncExitStack() as parts:
@@ -130,14 +109,6 @@ class StartedAgent:
     async def stop(self) -> None:
         """Stop every part, the last started first; each stop is bounded in time."""
         await self._parts.aclose()
-
-    async def run(self, request: RunRequest, *, deadline: float | None) -> RunResult:
-        """Start a run and wait for its answer; see ``Runs.run``."""
-        return await self._ready_parts().runs.run(request, deadline=deadline)
-
-    async def begin(self, request: RunRequest) -> RunStatus:
-        """Start a run without waiting for its answer."""
-        return await self._ready_parts().runs.begin(request)
 
     def resolve(
         self,
@@ -154,43 +125,6 @@ class StartedAgent:
             list_key=self._users.list_key,
             now=time.time(),
         )
-
-    async def run_state(self, run_id: str) -> RunStatus:
-        """Return how a run is now."""
-        return await self._parts_now().runs.state(run_id)
-
-    async def list_runs(self, limit: int) -> tuple[RunStatus, ...]:
-        """Return the latest runs, newest first."""
-        return await self._parts_now().runs.latest(limit)
-
-    async def explain(self, run_id: str) -> Explanation:
-        """Return everything that is kept of a run."""
-        return await self._parts_now().explaining.explain(run_id)
-
-    def follow(self, run_id: str) -> AsyncIterator[ExplainedStep]:
-        """Yield the steps of a run as they come."""
-        return self._parts_now().explaining.follow(run_id)
-
-    async def stop_run(self, run_id: str) -> RunStatus:
-        """End a run without an answer."""
-        return await self._parts_now().runs.stop(run_id)
-
-    async def feedback(self, run_id: str, rating: Rating, *, user_id: str | None) -> None:
-        """Keep how a user rated a run."""
-        await self._parts_now().ratings.rate(run_id, rating, user_id=user_id)
-
-    async def forget(self, conversation_id: str) -> int:
-        """Erase what was said in a conversation."""
-        return await self._parts_now().forget(conversation_id)
-
-    def _ready_parts(self) -> RunParts:
-        _ = self.snapshot  # raises where nothing was ever read: such an agent runs nothing
-        return self._parts_now()
-
-    def _parts_now(self) -> RunParts:
-        if self._run_parts is None:
-            raise NotReady("the agent is still starting", part="configuration store")
-        return self._run_parts
 
     async def _start_parts(self, parts: AsyncExitStack) -> None:
         program = self._program
@@ -230,7 +164,8 @@ class StartedAgent:
         if program.heartbeat_seconds is not None:
             await self._beat(parts, publisher, program.heartbeat_seconds)
         if program.persona_log_seconds is not None:
-            task = asyncio.create_task(self._log_persona(program.persona_log_seconds))
+            log = PersonaLog(self._configuration, seconds=program.persona_log_seconds)
+            task = asyncio.create_task(log.go_on())
             parts.callback(task.cancel)
         threading.Thread(target=self._warm_up, name="retunable-warm-up", daemon=True).start()
 
@@ -306,12 +241,6 @@ class StartedAgent:
             self._heartbeats.look()
         self._statuses.tell(old, new)
 
-    async def _log_persona(self, seconds: float) -> None:
-        while True:
-            if self._configuration.status.state is not Status.NOT_READY:
-                _log.info("%s", persona_line(self._configuration.snapshot))
-            await asyncio.sleep(seconds)
-
     def _warm_up(self) -> None:
         self._providers.warm_up()
         for tool in self._program.tools.values():
@@ -334,27 +263,6 @@ class _Source:
                 return self._configuration.snapshot
             except NotReady:
                 await asyncio.sleep(FIRST_SNAPSHOT_POLL_SECONDS)
-
-
-def persona_line(snapshot: Snapshot) -> str:
-    """Return the log line that shows who the agent is now; long values are cut."""
-    config = snapshot.config
-    role, goal = _cut(config.role or snapshot.agent), _cut(config.goal or "")
-    return f"Current Persona: [{role}] - {goal}"
-
-
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_SHOWN else line[:LONGEST_SHOWN] + "…"
-
-
-def _events_file(program: Program) -> Path | None:
-    """Return where events wait: with the last good configuration, None for in memory."""
-    subscription, declaration = program.subscription, program.declaration
-    if subscription is None or subscription.last_good_dir is None:
-        return None
-    name = spool_name(declaration.agent, declaration.environment)
-    return Path(subscription.last_good_dir) / name
 
 
 def _configuration(program: Program) -> Configuration:

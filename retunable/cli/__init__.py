@@ -18,4 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except KeyboardInterrupt:
+        return 130  # ExitCode.INTERRUPTED, whose module may not be imported yet
     return run(sys.argv[1:] if arguments is None else list(arguments))

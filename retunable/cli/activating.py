@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from retunable.cli.ages import duration
-from retunable.cli.changes import field_change
+from retunable.cli.changes import field_change, field_named
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
@@ -21,6 +21,7 @@ from retunable.release.publishing.operations import Return, roll_back
 from retunable.release.publishing.operations import override as override_fields
 from retunable.release.publishing.operations import promote as promote_version
 from retunable.release.publishing.outcomes import Activated, Outcome
+from retunable.release.store.records import Deployment
 
 
 def activate(place: Place, wish: Wish, *, wait: float | None, output: Output) -> ExitCode:
@@ -71,8 +72,6 @@ def override(
 def _override(
     desk: Desk, key: str, value: str | None, expires: str | None
 ) -> tuple[str, dict[str, Any] | None]:
-    from retunable.cli.changes import field_named
-
     if value is None:
         return field_named(key, prefix=desk.site.prefix).name, None
     if expires is None:
@@ -115,9 +114,15 @@ def carry_out(
     return taken.code
 
 
+def _before(deployment: Deployment | None) -> str:
+    if deployment is None:
+        return "nothing was before"
+    return f"was {deployment.version}" if deployment.version else "was reset before"
+
+
 def _lines(desk: Desk, done: Activated) -> list[str]:
     new = done.deployment
-    before = f"was {done.before.version}" if done.before else "nothing was before"
+    before = _before(done.before)
     lines = [f"cleared {key} = {shown(item.value)}" for key, item in done.cleared.items()]
     lines.append(
         f"{new.agent}: version {new.version} is active in {new.environment} ({before}; generation "

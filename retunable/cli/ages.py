@@ -30,14 +30,15 @@ def duration(text: str) -> timedelta:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """Read an ISO time (UTC unless it says otherwise), or a duration back from now."""
-    if _DURATION.fullmatch(text.strip()):
-        return now - duration(text)
+    """Read an ISO time (UTC unless it says otherwise), or how long ago, like ``2h`` or ``2h ago``."""
+    span = text.strip().removesuffix(" ago")
+    if _DURATION.fullmatch(span):
+        return now - duration(span)
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise Stop(
-            f"{text!r} is no time; write 2026-11-21, 2026-11-21T15:00:00Z, or 2h for two hours ago",
+            f"{text!r} is no time; write 2026-11-21, 2026-11-21T15:00:00Z, or 2h ago",
             ExitCode.USAGE,
         ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)

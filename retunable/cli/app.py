@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from typing import Annotated
 
 import typer
 
@@ -21,10 +22,17 @@ from retunable.cli import (
 )
 from retunable.cli.exits import EXIT_CODES_TEXT, ExitCode, Stop
 from retunable.cli.output import Output
+from retunable.config.package import PACKAGE_VERSION
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"retunable {PACKAGE_VERSION}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="retune",
-    help="Retune a running agent: change its configuration in the store, and see it taken.",
     epilog=EXIT_CODES_TEXT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -37,8 +45,20 @@ app.add_typer(release_commands.commands)
 app.add_typer(publish_commands.commands)
 app.add_typer(flag_commands.commands)
 app.add_typer(sync_commands.commands)
-app.add_typer(canary_commands.commands, name="canary")
+app.add_typer(canary_commands.commands)
 app.add_typer(control_commands.commands)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the package's version.", is_eager=True, callback=_show_version
+        ),
+    ] = False,
+) -> None:
+    """Retune a running agent: change its configuration in the store, and see it taken."""
 
 
 def run(arguments: list[str]) -> int:

@@ -25,7 +25,7 @@ def show_audit(
 ) -> ExitCode:
     """Show the entries that fit and what nobody of ours wrote, oldest first."""
     name = None if field is None else field_named(field).name
-    with release_store(place) as store, store.snapshot() as work:
+    with release_store(place, missing="empty") as store, store.snapshot() as work:
         begin = BEGINNING if since is None else moment(since, work.now)
         fitting = audit.entries(
             work,
@@ -117,7 +117,7 @@ def _line(entry: Entry, ended: Collection[int]) -> str:
     changed = ", ".join(entry.data.get("fields", ()))
     first = (
         f"{stamp.sequence:>6}  {stamp.at:%Y-%m-%d %H:%M:%S}  {who}  {entry.action} {entry.agent}"
-        f"{where}{moved}{f' ({changed})' if changed else ''}: {stamp.reason}"
+        f"{where}{moved}{f' ({changed})' if changed else ''}{f': {stamp.reason}' * bool(stamp.reason)}"
     )
     return "\n".join((first, *_change_lines(entry, ended)))
 

@@ -20,7 +20,12 @@ from retunable.cli.release_options import (
     VersionArgument,
 )
 
-commands = typer.Typer(help="Try a version on some users; evidence grows it or takes it back.")
+commands = typer.Typer(
+    name="canary",
+    help="A version for some users first: it grows or goes back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @command(commands)
@@ -63,7 +68,10 @@ def start(
     place: PublicationThere,
     output: Output,
 ) -> ExitCode:
-    """Give a version to the first share of users; retune control judges it from then on."""
+    """Give a version to the first share of users.
+
+    From then on retune control judges it.
+    """
     from retunable.cli import canary_start
 
     wanted = canary_start.Wanted(
@@ -121,7 +129,10 @@ def resume(
 def abort(
     agent: AgentArgument, message: MessageOption, *, place: PublicationThere, output: Output
 ) -> ExitCode:
-    """Take the canary back from everybody now; needs the configuration store alone."""
+    """Take the canary back from everybody now.
+
+    It needs the configuration store alone.
+    """
     from retunable.cli import canary_moves
 
     return canary_moves.abort(place.of(agent), message=message, output=output)

@@ -81,7 +81,7 @@ def _write_down(
 ) -> str | None:
     """Return why the release store does not know yet; None where it does."""
     try:
-        with release_store(place) as store:
+        with release_store(place, missing="make") as store:
             plane = ControlPlane(store=store, publisher=publisher, key=key, claimed=place.actor)
             publish(plane, site, reason=message)
     except ReleaseStoreError as error:

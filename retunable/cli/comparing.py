@@ -13,7 +13,8 @@ from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_desk, release_store
-from retunable.cli.saving import captured, config_in
+from retunable.cli.saving import captured, captured_running, config_in
+from retunable.cli.target import find_target
 from retunable.cli.version_list import the_version
 from retunable.config.agent_config import AgentConfig, config_from
 from retunable.config.diff import (
@@ -26,7 +27,9 @@ from retunable.config.diff import (
     detail,
     diff,
 )
+from retunable.release.publishing.capturing import Captured
 from retunable.release.store import deployments, versions
+from retunable.serve.address import running_agents
 
 RED: Final = "\x1b[31;9m"
 GREEN: Final = "\x1b[32m"
@@ -42,6 +45,8 @@ def compare(place: Place, old: str, new: str, *, exit_code: bool, output: Output
     for change in changes:
         for line in _lines(change, coloured=coloured):
             output.line(line)
+    if not changes:
+        output.note(f"{old} and {new} are the same")
     output.result(
         {
             "old": old,
@@ -55,8 +60,7 @@ def compare(place: Place, old: str, new: str, *, exit_code: bool, output: Output
 def _side(place: Place, name: str) -> AgentConfig:
     """Return the config that a person means: see the module."""
     if name == "effective":
-        with release_desk(place) as desk:
-            return config_from(captured(desk).config)
+        return config_from(_effective(place).config)
     if name == "-" or os.sep in name or Path(name).is_file():
         return config_from(config_in(name))
     with release_store(place) as store, store.snapshot() as work:
@@ -72,6 +76,13 @@ def _side(place: Place, name: str) -> AgentConfig:
                 ExitCode.USAGE,
             )
         return versions.parsed_config(work, the_version(work, place.agent, active.version))
+
+
+def _effective(place: Place) -> Captured:
+    if (running := captured_running(find_target(place.where, running_agents()))) is not None:
+        return running
+    with release_desk(place) as desk:
+        return captured(desk)
 
 
 def _lines(change: Change, *, coloured: bool) -> Iterator[str]:

@@ -17,11 +17,15 @@ from retunable.cli.release_options import ReasonOption, RecordedWrite
 
 commands = typer.Typer()
 
+FieldArgument = Annotated[
+    str | None, typer.Argument(metavar="KEY", help="A field's name or store key.")
+]
+
 
 @command(commands, "set")
 def set_(
-    key: Annotated[str | None, typer.Argument(help="A field's name or store key.")] = None,
-    value: Annotated[str | None, typer.Argument(help="Its new value.")] = None,
+    key: FieldArgument = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="Its new value.")] = None,
     file: Annotated[
         str | None,
         typer.Option("--file", metavar="FILE", help="A JSON object of fields, - for stdin."),
@@ -51,7 +55,9 @@ def set_(
 
 @command(commands)
 def unset(
-    keys: Annotated[list[str], typer.Argument(help="Names or store keys of fields.")],
+    keys: Annotated[
+        list[str], typer.Argument(metavar="KEY", help="Names or store keys of fields.")
+    ],
     message: ReasonOption = "",
     *,
     place: RecordedWrite,
@@ -81,7 +87,7 @@ def reset(
 
 @command(commands)
 def get(
-    key: Annotated[str | None, typer.Argument(help="A field's name or store key.")] = None,
+    key: FieldArgument = None,
     *,
     where: AgentAndStore,
     output: Output,

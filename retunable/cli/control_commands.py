@@ -42,7 +42,9 @@ def control(
     place: Annotated[Place, Given(_both_stores)],
     output: Output,
 ) -> ExitCode:
-    """Run the control process until Ctrl-C: one for all agents of a release store.
+    """Run the control process until Ctrl-C.
+
+    One is enough for all agents of a release store.
 
     It hears the agents' replicas on the topic retunable.events, so that --wait knows them all and
     changes that somebody made in Redis are audited; and it finishes publications that a killed

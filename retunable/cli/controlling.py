@@ -29,7 +29,7 @@ def control(place: Place, *, app_id: str, pubsub: str, output: Output) -> ExitCo
     """Run until SIGTERM or SIGINT."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logger.setLevel(logging.INFO)
-    with release_store(place) as store:
+    with release_store(place, missing="make") as store:
         process = Control(
             store=store,
             open_publisher=_publisher(place),

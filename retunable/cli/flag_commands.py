@@ -112,7 +112,7 @@ def create(
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
-    """Make a flag above the version that is active; it is off until it is enabled."""
+    """Make a flag above the active version, off until enabled."""
     from retunable.cli import flagging
 
     return flagging.create(
@@ -226,7 +226,7 @@ def explain(
     place: PublicationThere,
     output: Output,
 ) -> ExitCode:
-    """Show what a user gets of what is published, and why: variant and flags."""
+    """Show which variant and flags a user gets, and why."""
     from retunable.cli import flagging
 
     return flagging.explain(

@@ -99,14 +99,16 @@ def _document_lines(target: Target, items: Items | None) -> Iterator[str]:
 
 
 def _origin(source: Mapping[str, Any]) -> str:
-    kept = ", the last good value; what stands there now is rejected or gone"
+    kept = ", its last good value" if source["kept"] else ""
     match source["layer"]:
         case "default":
             return "from the program"
         case "document":
-            return f"from the document {source['key']}{kept if source['kept'] else ''}"
+            return f"from the document {source['key']}{kept}"
+        case _ if source.get("expires_at"):
+            return f"from an override in {source['key']} until {source['expires_at']}{kept}"
         case _:
-            return f"from the store{kept if source['kept'] else ''}"
+            return f"from the store{kept}"
 
 
 def _item_text(items: Items, key: str) -> str:

@@ -20,7 +20,10 @@ def init(
     *,
     output: Output,
 ) -> ExitCode:
-    """Write a new project: an agent, its test, components for Dapr, the table for PostgreSQL."""
+    """Write a new project.
+
+    It has an agent, its test, components for Dapr and the table for PostgreSQL.
+    """
     from retunable.cli import new_project
 
     return new_project.init(folder, output=output)
@@ -43,7 +46,9 @@ def sidecar(
         typer.Option("--resources-path", metavar="FOLDER", help="Dapr's component files."),
     ] = None,
 ) -> None:
-    """Run an embedded sidecar until Ctrl-C, for any program on Dapr's SDK on this machine.
+    """Run an embedded sidecar alone, until Ctrl-C.
+
+    It is for any program on Dapr's SDK on this machine.
 
     Its first line is JSON with its ports; give them to the program as DAPR_GRPC_PORT and
     DAPR_HTTP_PORT.

@@ -28,8 +28,10 @@ def named_secret(name: str, *, what: str, resources: Path) -> str:
     if name.startswith(_FILE):
         try:
             return Path(name.removeprefix(_FILE)).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Stop(f"the {what} {name} cannot be read: {error}") from error
+        except OSError as error:
+            raise Stop(f"the {what} {name} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise Stop(f"the {what} {name} is no UTF-8 text") from error
     store, slash, key = name.partition("/")
     if not (store and slash and key):
         raise Stop(f"a {what} is named as secretstore/key or file:PATH", ExitCode.USAGE)

@@ -10,6 +10,14 @@ import typer
 from retunable.cli.command import Given
 from retunable.cli.where import DEFAULT_RESOURCES, Where
 
+
+def not_blank(text: str) -> str:
+    """Refuse a text that says nothing."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty")
+    return text
+
+
 AgentOption = Annotated[
     str | None,
     typer.Option("--agent", metavar="NAME", help="The agent; needed where several run, or none."),

@@ -37,6 +37,16 @@ class Place:
         return self.releases or os.environ.get(RELEASES_VARIABLE) or DEFAULT_RELEASES
 
     @property
+    def missing_releases(self) -> Path | None:
+        """The file that a release store would be, where nobody has made it yet."""
+        if self.releases_url == DEFAULT_RELEASES:
+            return None if RELEASES_FILE.exists() else RELEASES_FILE
+        from retunable.release.store_url import StoreURL
+
+        url = StoreURL.parse(self.releases_url)
+        return url.path if url.kind == "sqlite" and not url.path.exists() else None
+
+    @property
     def has_releases(self) -> bool:
         """Whether a release store is known: one is named, or its file lies in this folder."""
         return self.releases_url != DEFAULT_RELEASES or RELEASES_FILE.exists()

@@ -26,7 +26,10 @@ def set_policy(place: Place, *, require_approval: int, message: str, output: Out
     """Ask for approvals from now on."""
     if not message:
         raise Stop("say why: -m", ExitCode.USAGE)
-    with release_store(place) as store, store.transaction(claimed=place.actor) as work:
+    with (
+        release_store(place, missing="make") as store,
+        store.transaction(claimed=place.actor) as work,
+    ):
         before = policies.policy(work, place.agent, environment=place.environment)
         done = policies.set_policy(
             work,

@@ -78,7 +78,7 @@ def rollback(
     agent: AgentArgument,
     message: MessageOption,
     version: Annotated[
-        int | None, typer.Argument(metavar="[N]", min=1, help="Else the version before.")
+        int | None, typer.Argument(metavar="N", min=1, help="Else the version before.")
     ] = None,
     revoke: Annotated[
         bool,
@@ -112,10 +112,10 @@ def rollback(
 @command(commands)
 def override(
     agent: AgentArgument,
-    key: Annotated[str, typer.Argument(help="A field's name or store key.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A field's name or store key.")],
     message: MessageOption,
     value: Annotated[
-        str | None, typer.Argument(metavar="[VALUE]", help="Without it, the override ends.")
+        str | None, typer.Argument(metavar="VALUE", help="Without it, the override ends.")
     ] = None,
     expires: Annotated[
         str | None,
@@ -126,7 +126,10 @@ def override(
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
-    """Override one field of the active release for a time, signed and audited."""
+    """Override one field of the active release for a time.
+
+    It is signed and audited like a release.
+    """
     from retunable.cli import activating
 
     return activating.override(
@@ -157,7 +160,7 @@ def publish(
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
-    """Publish what is active wherever something else stands; end what is pending."""
+    """Publish what is active again; end what is pending."""
     from retunable.cli import publishing
 
     return publishing.publish(place.of(agent), message=message, wait=wait, output=output)

@@ -124,7 +124,7 @@ def recorder(
             "here: add --agent NAME",
             ExitCode.USAGE,
         )
-    with release_store(place) as store:
+    with release_store(place, missing="make") as store:
         plane = ControlPlane(
             store=store, publisher=publisher, key=signing_key(place), claimed=place.actor
         )

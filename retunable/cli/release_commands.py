@@ -18,6 +18,7 @@ from retunable.cli.release_options import (
     BothStores,
     BothStoresBy,
     MessageOption,
+    ReasonOption,
     Recorded,
     RecordedBy,
     RecordedThere,
@@ -42,7 +43,7 @@ def versions(
     place: Recorded,
     output: Output,
 ) -> ExitCode:
-    """List an agent's versions by pages, newest first, with where each is active."""
+    """List an agent's versions, newest first."""
     from retunable.cli import version_list
 
     return version_list.list_versions(place.of(agent), limit=limit, before=before, output=output)
@@ -65,7 +66,7 @@ def save(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]", help="YAML or JSON, - for stdin; without it, what runs now."
+            metavar="FILE", help="YAML or JSON, - for stdin; without it, what runs now."
         ),
     ] = None,
     unchecked: Annotated[
@@ -76,7 +77,10 @@ def save(
     place: BothStoresBy,
     output: Output,
 ) -> ExitCode:
-    """Save a new version that the program can take; what the latest one already is makes none."""
+    """Save a new version, from a file or from what runs now.
+
+    It is one that the program can take; what the latest one already is makes none.
+    """
     from retunable.cli import saving
 
     return saving.save(place.of(agent), file, message=message, unchecked=unchecked, output=output)
@@ -97,7 +101,10 @@ def diff(
     place: BothStores,
     output: Output,
 ) -> ExitCode:
-    """Show what differs between any two, field by field and prompts word by word."""
+    """Show what differs between any two configs.
+
+    Field by field, and prompts word by word.
+    """
     from retunable.cli import comparing
 
     return comparing.compare(place.of(agent), old, new, exit_code=exit_code, output=output)
@@ -105,9 +112,7 @@ def diff(
 
 @command(commands)
 def audit(
-    agent: Annotated[
-        str | None, typer.Argument(metavar="[AGENT]", help="Only this agent's.")
-    ] = None,
+    agent: Annotated[str | None, typer.Argument(metavar="AGENT", help="Only this agent's.")] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="2026-11-21, or 2h ago.")
     ] = None,
@@ -151,12 +156,15 @@ def at(
 def approve(
     agent: AgentArgument,
     version: VersionArgument,
-    message: MessageOption = "",
+    message: ReasonOption = "",
     *,
     place: RecordedBy,
     output: Output,
 ) -> ExitCode:
-    """Approve a version for an environment, as the person who is logged in."""
+    """Approve a version for an environment.
+
+    Who approves is the person who is logged in.
+    """
     from retunable.cli import auditing
 
     return auditing.approve(place.of(agent), version, message=message, output=output)
@@ -175,12 +183,15 @@ def policy(
             help="So many people, the author apart.",
         ),
     ] = None,
-    message: MessageOption = "",
+    message: ReasonOption = "",
     *,
     place: RecordedBy,
     output: Output,
 ) -> ExitCode:
-    """Show or set what an environment asks before a version becomes active there."""
+    """Show or set what an environment asks of a version.
+
+    It is asked before the version becomes active there.
+    """
     from retunable.cli import policies
 
     there = place.of(agent)
@@ -193,7 +204,10 @@ def policy(
 
 @command(commands)
 def migrate(*, place: Recorded, output: Output) -> ExitCode:
-    """Create or upgrade the release store's tables, as their owner; what stands is kept."""
+    """Create or upgrade the release store's tables.
+
+    Their owner does it, and what stands is kept.
+    """
     from retunable.cli import migrating
 
     return migrating.migrate(place, output=output)
@@ -208,7 +222,7 @@ def key(
     *,
     output: Output,
 ) -> ExitCode:
-    """Show the public key of a signing key, as a program names it in trust=."""
+    """Show the public key of a signing key, for a program's trust=."""
     from retunable.cli import signing_keys
 
     return signing_keys.show_key(name, resources=resources_path, output=output)

@@ -20,6 +20,7 @@ from retunable.cli.options import (
     ResourcesOption,
     StoreOption,
     TimeoutOption,
+    not_blank,
 )
 from retunable.cli.place import Place
 from retunable.cli.where import DEFAULT_RESOURCES, Where
@@ -28,7 +29,10 @@ AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's
 VersionArgument = Annotated[
     int, typer.Argument(metavar="N", min=1, help="A version; see retune versions.")
 ]
-MessageOption = Annotated[str, typer.Option("--message", "-m", metavar="WHY", help="The reason.")]
+MessageOption = Annotated[
+    str,
+    typer.Option("--message", "-m", metavar="WHY", help="The reason.", callback=not_blank),
+]
 ReasonOption = Annotated[
     str, typer.Option("--message", "-m", metavar="WHY", help="The reason, for the audit.")
 ]

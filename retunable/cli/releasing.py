@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
-from retunable.cli.place import DEFAULT_RELEASES, RELEASES_FILE, Place
+from retunable.cli.exits import Stop
+from retunable.cli.place import Place
 from retunable.cli.target import Target, find_store, find_target
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store.release_store import open_release_store
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from retunable.release.store.release_store import ReleaseStore
 
 KEY_VARIABLE: Final = "RETUNABLE_SIGNING_KEY"
+
+Missing = Literal["refuse", "empty", "make"]
+"""What to do where nobody has made the release store yet; ``empty`` looks at one that is thrown away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +37,46 @@ class Desk:
 
 
 @contextmanager
-def release_store(place: Place) -> Iterator[ReleaseStore]:
-    """Open the release store that the place names."""
-    if place.releases_url == DEFAULT_RELEASES:
-        RELEASES_FILE.parent.mkdir(exist_ok=True)
-    with open_release_store(place.releases_url) as store:
-        yield store
+def release_store(place: Place, *, missing: Missing = "refuse") -> Iterator[ReleaseStore]:
+    """Open the release store that the place names; ``missing`` is for a file that is not there.
+
+    A look must not make one: from then on ``retune set`` would go through it.
+    """
+    file = place.missing_releases
+    with ExitStack() as stack:
+        url = place.releases_url
+        if file is not None:
+            match missing:
+                case "refuse":
+                    raise _no_release_store(file)
+                case "empty":
+                    url = f"sqlite://{stack.enter_context(TemporaryDirectory())}/releases.db"
+                case "make":
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                case _:
+                    assert_never(missing)
+        yield stack.enter_context(open_release_store(url))
+
+
+def _no_release_store(file: Path) -> Stop:
+    return Stop(
+        f"there is no release store at {file}: say it in the folder where the agent runs, or name "
+        "another one with --releases; the first retune save makes one"
+    )
 
 
 @contextmanager
-def release_desk(place: Place) -> Iterator[Desk]:
-    """Open the release store, and the configuration store of the agent in its environment."""
+def release_desk(place: Place, *, missing: Missing = "refuse") -> Iterator[Desk]:
+    """Open the release store, and the configuration store of the agent in its environment.
+
+    ``missing`` is as for ``release_store``.
+    """
     from retunable.release.opening import open_publisher
 
     target = find_target(place.where, running_agents())
     publisher = open_publisher(find_store(place.where, target))
     try:
-        with release_store(place) as store:
+        with release_store(place, missing=missing) as store:
             plane = ControlPlane(
                 store=store, publisher=publisher, key=signing_key(place), claimed=place.actor
             )

@@ -12,7 +12,7 @@ import typer
 
 from retunable.cli.command import command
 from retunable.cli.exits import ExitCode
-from retunable.cli.options import RunningAgent
+from retunable.cli.options import RunningAgent, not_blank
 from retunable.cli.output import Output
 
 commands = typer.Typer()
@@ -32,7 +32,10 @@ class StateChoice(StrEnum):
 
 @command(commands)
 def ask(
-    message: Annotated[str, typer.Argument(help="What to say to the agent.")],
+    message: Annotated[
+        str,
+        typer.Argument(metavar="TEXT", help="What to say to the agent.", callback=not_blank),
+    ],
     user: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="On whose behalf.")
     ] = None,
@@ -47,7 +50,10 @@ def ask(
     where: RunningAgent,
     output: Output,
 ) -> ExitCode:
-    """Ask the running agent and print its answer; its steps go to standard error as they come."""
+    """Ask the running agent and print its answer.
+
+    Its steps go to standard error as they come.
+    """
     from retunable.cli import asking
 
     question = asking.Question(message, user, conversation, deadline)
@@ -75,7 +81,10 @@ def runs(
 
 @command(commands)
 def explain(run: RunArgument, *, where: RunningAgent, output: Output) -> ExitCode:
-    """Show what gave a run's answer: each step, its configuration, its prompt and its tools."""
+    """Show what gave a run's answer.
+
+    That is each step with its configuration, its prompt and its tools.
+    """
     from retunable.cli import explanation
 
     return explanation.explain(where, run, output=output)

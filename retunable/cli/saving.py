@@ -14,6 +14,7 @@ from retunable.cli.place import Place
 from retunable.cli.program_check import ProgramCheck, check_with_program
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk, release_store
+from retunable.cli.target import Target
 from retunable.release.config_files import ConfigFile, FileFault, parse_config, read_config
 from retunable.release.publishing.capturing import Captured, NotCaptured, capture
 from retunable.release.store import versions
@@ -30,9 +31,9 @@ def save(
     if file is not None:
         draft = Draft(agent=place.agent, config=config_in(file), reason=message)
         check = _check(place, draft, unchecked=unchecked)
-        with release_store(place) as store:
+        with release_store(place, missing="make") as store:
             return _save(place, store, draft, check, output)
-    with release_desk(place) as desk:
+    with release_desk(place, missing="make") as desk:
         found = captured(desk)
         draft = Draft(
             agent=desk.site.agent,
@@ -64,7 +65,17 @@ def config_in(file: str) -> Mapping[str, Any]:
 
 def captured(desk: Desk) -> Captured:
     """Return what runs now, as the running agent says, or as the stores alone say."""
-    for record in desk.target.replicas:
+    if (running := captured_running(desk.target)) is not None:
+        return running
+    found = capture(desk.plane, desk.site)
+    if isinstance(found, NotCaptured):
+        raise Stop(found.reason)
+    return found
+
+
+def captured_running(target: Target) -> Captured | None:
+    """Return what a running agent says that it runs on; None where none does or it rejects."""
+    for record in target.replicas:
         try:
             report = AgentClient(record.url).report()
         except AgentAway:
@@ -74,10 +85,7 @@ def captured(desk: Desk) -> Captured:
             if config["tools"] is None:
                 config["tools"] = report["registered_tools"]
             return Captured(config, report["version"], tuple(report["overrides"]))
-    found = capture(desk.plane, desk.site)
-    if isinstance(found, NotCaptured):
-        raise Stop(found.reason)
-    return found
+    return None
 
 
 def _check(place: Place, draft: Draft, *, unchecked: bool) -> ProgramCheck:

@@ -54,7 +54,10 @@ def export(
     place: RecordedThere,
     output: Output,
 ) -> ExitCode:
-    """Write a version as files: agent.yaml, and long texts as Markdown beside it."""
+    """Write a version as files.
+
+    They are agent.yaml and its long texts as Markdown beside it.
+    """
     from retunable.cli import syncing
 
     return syncing.export(place.of(agent), folder, version, output=output)

@@ -22,7 +22,7 @@ from retunable.release.sync.working_tree import Source, read_tree
 
 def sync(place: Place, folder: Path, *, activating: bool, output: Output) -> ExitCode:
     """Save what git has changed, and activate it where asked."""
-    with release_store(place) as store:
+    with release_store(place, missing="make") as store:
         done = _or_stop(synchronise(store, _sources(folder)))
     for one in done:
         said = "saved" if one.new else "unchanged"
@@ -43,7 +43,7 @@ def sync(place: Place, folder: Path, *, activating: bool, output: Output) -> Exi
 def check(place: Place, folder: Path, *, output: Output) -> ExitCode:
     """Tell where git, the release store and what is published differ; write nothing."""
     sources = _sources(folder)
-    with release_store(place) as store, store.snapshot() as work:
+    with release_store(place, missing="empty") as store, store.snapshot() as work:
         found = differences(work, sources, environment=place.environment)
         agents = {source.agent for source in sources} - {drift.agent for drift in found}
     for agent in sorted(agents):

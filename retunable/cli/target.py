@@ -14,6 +14,7 @@ from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.where import Where
 from retunable.config.declaration import document_key_of
 from retunable.config.fields import FIELDS
+from retunable.errors import ConfigurationError
 from retunable.release.store_url import DEFAULT_COMPONENT, StoreURL
 from retunable.serve.address import STORE_VARIABLE, AgentRecord, running_agents
 from retunable.sidecar.environment import store_url
@@ -111,6 +112,30 @@ def find_store(where: Where, target: Target) -> StoreURL:
     from retunable.release import components  # reads YAML
 
     return components.store_url(components.read_resources(where.resources), component)
+
+
+def check_owner(
+    target: Target, store: StoreURL, where: Where, records: Sequence[AgentRecord]
+) -> None:
+    """End the command where its keys are those of another agent that runs here.
+
+    Field keys do not bear the agent's name: a write for an agent that does not run would retune it.
+    """
+    for record in () if target.replicas else records:
+        if record.store.prefix == target.prefix and _store_of(record, where) == store.text:
+            raise Stop(
+                f"these keys are those of {record.agent} (--env {record.environment}), which runs "
+                "here: say --agent and --env as it does, or the other agent's own --prefix",
+                ExitCode.USAGE,
+            )
+
+
+def _store_of(record: AgentRecord, where: Where) -> str | None:
+    owner = Where(agent=record.agent, resources=where.resources)
+    try:
+        return find_store(owner, find_target(owner, [record])).text
+    except ConfigurationError:
+        return None
 
 
 def _fits(record: AgentRecord, where: Where) -> bool:

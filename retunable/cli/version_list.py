@@ -17,7 +17,7 @@ from retunable.release.store.records import Version
 
 def list_versions(place: Place, *, limit: int, before: int | None, output: Output) -> ExitCode:
     """List one page of versions, newest first, with their marks."""
-    with release_store(place) as store, store.snapshot() as work:
+    with release_store(place, missing="empty") as store, store.snapshot() as work:
         below = versions.ALL if before is None else before
         found = versions.versions(work, place.agent, before=below, at_most=limit)
         marks = active_marks(work, place.agent)

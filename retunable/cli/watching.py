@@ -47,6 +47,9 @@ def events(old: Report | None, new: Report) -> Iterator[Event]:
     for rejection in new["rejected"]:
         if rejection not in old["rejected"]:
             yield {"event": "rejected", **rejection}
+    for rejection in old["rejected"]:
+        if rejection not in new["rejected"]:
+            yield {"event": "mended", **rejection}
     if _status(old) != _status(new):
         yield {"event": "status", **_status(new), "detail": new["detail"]}
 
@@ -59,6 +62,8 @@ def event_line(event: Event) -> str:
             return f"{event['key']}: {old} -> {new} (revision {event['revision']})"
         case "rejected":
             return f"rejected: {event['key']}: {event['reason']}"
+        case "mended":
+            return f"no longer rejected: {event['key']}"
         case "away":
             return f"{event['agent']} does not answer"
         case _:

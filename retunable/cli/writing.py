@@ -23,7 +23,7 @@ from retunable.cli.exits import ExitCode
 from retunable.cli.expectation import Applied, Rejected
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
-from retunable.cli.target import Target, find_store, find_target
+from retunable.cli.target import Target, check_owner, find_store, find_target
 from retunable.cli.where import Where
 from retunable.cli.write import Write
 from retunable.release.opening import open_publisher
@@ -63,7 +63,9 @@ def the_target(where: Where) -> Target:
 @contextmanager
 def desk(place: Place, target: Target, *, reason: str) -> Iterator[Desk]:
     """Open the agent's store, and the release store where one is known; ask its replicas."""
-    writer = open_publisher(find_store(place.where, target))
+    store = find_store(place.where, target)
+    check_owner(target, store, place.where, running_agents())
+    writer = open_publisher(store)
     try:
         with _recorder(place, target, writer, reason) as recorder:
             yield Desk(target, writer, replicas_of(target.replicas), recorder)
@@ -115,6 +117,8 @@ def _report(
         output.line(_change_line(change))
     for line in taken.lines:
         output.line(line)
+    if code is ExitCode.REJECTED and write.action == "set":
+        output.line(_way_back(at, write))
     output.result(
         {
             "agent": at.target.agent,
@@ -143,6 +147,13 @@ def _asked(at: Desk, confirmations: tuple[Confirmation, ...]) -> Taken:
         tuple(one.to_json() for one in confirmations),
         exit_code([one.outcome for one in confirmations], waited=True),
     )
+
+
+def _way_back(at: Desk, write: Write) -> str:
+    """Say how to take away what was written and nobody runs on."""
+    if at.target.document in write.changes:
+        return "the last good document goes on; set another one, or go back: retune reset"
+    return f"what ran before goes on; take it away: retune unset {' '.join(write.changes)}"
 
 
 def _changes(

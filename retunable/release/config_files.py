@@ -53,8 +53,10 @@ def read_config(file: Path) -> ConfigFile | FileFault:
     """Read a file of YAML or JSON, and the Markdown beside it where it is an ``agent.yaml``."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        return FileFault(file, f"cannot be read: {error}")
+    except OSError as error:
+        return FileFault(file, f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        return FileFault(file, "is no UTF-8 text")
     return parse_config(text, file, _markdown(file) if file.name == AGENT_FILE else {})
 
 

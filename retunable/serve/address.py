@@ -22,6 +22,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from retunable.config.declaration import Declaration
+from retunable.errors import ConfigurationError
 
 AGENTS_FOLDER: Final = Path(".retunable/agents")
 STORE_VARIABLE: Final = "RETUNABLE_STORE"
@@ -103,8 +104,20 @@ def announced(record: AgentRecord, folder: Path = AGENTS_FOLDER) -> Iterator[Non
 
 
 def running_agents(folder: Path = AGENTS_FOLDER) -> tuple[AgentRecord, ...]:
-    """Return the records of processes that live, oldest first; remove the others."""
-    found = [record for path in sorted(folder.glob("*.json")) if (record := _read(path))]
+    """Return the records of processes that live, oldest first; remove the others.
+
+    Raises:
+        ConfigurationError: the folder is another user's.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be read by this user; say it as the user who runs the agent"
+        ) from error
+    found = [record for path in paths if (record := _read(path))]
     return tuple(sorted(found, key=lambda record: record.started_at))
 
 

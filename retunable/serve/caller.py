@@ -29,7 +29,7 @@ class BadCaller(ValueError):
     """What a gateway set cannot be read; the message says what to send instead."""
 
 
-class Asked(TypedDict):
+class Asked(TypedDict, total=False):
     """What a face gives to ``run`` and ``begin`` beside the message."""
 
     conversation_id: str | None

@@ -15,9 +15,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final, Literal
 
 from retunable.agent.durable_agent import DurableAgent
-from retunable.agent.own_sidecar import a_sidecar, own_sidecar
+from retunable.agent.own_sidecar import a_sidecar, embedded_app_id, own_sidecar
 from retunable.errors import ConfigurationError, Unavailable
-from retunable.serve.address import running_agents
+from retunable.serve.address import AgentRecord, running_agents
 from retunable.serve.app_port import app_address
 from retunable.serve.hints import hints
 from retunable.serve.listening import Address
@@ -41,16 +41,27 @@ async def run_forever(
     does not keep the faces from answering.
 
     Raises:
-        ConfigurationError: what was declared cannot work; the message names the fix.
-        SystemExit: the sidecar never answered; the log says so, and the exit code is 1.
+        SystemExit: with the exit code 1, where what was declared cannot work or the sidecar never
+            answered; the log says which, and names the fix.
     """
     try:
+        if (other := _same_sidecar(agent)) is not None:
+            raise ConfigurationError(
+                f"{other.agent} runs in this folder already (pid {other.pid}, {other.url}); stop "
+                "it first, or start this one in another folder"
+            )
         await _run(agent, http=http, callbacks=app_address(grpc))
-    except Unavailable as gone:
-        _log.error("Agent %s ends: %s", agent.name, gone)
-        for other in () if sidecar_is_named() else running_agents():
-            _log.error("%s runs already (pid %d, %s)", other.agent, other.pid, other.url)
-        raise SystemExit(1) from gone
+    except (ConfigurationError, Unavailable) as error:
+        _log.error("Agent %s ends: %s", agent.name, error)
+        raise SystemExit(1) from error
+
+
+def _same_sidecar(agent: DurableAgent) -> AgentRecord | None:
+    """Return who has the embedded sidecar that this agent would start, where that is known."""
+    if sidecar_is_named():
+        return None
+    app_id = embedded_app_id(agent.declaration.document_key)
+    return next((other for other in running_agents() if other.app_id == app_id), None)
 
 
 async def _run(agent: DurableAgent, *, http: str | None, callbacks: Address | None) -> None:

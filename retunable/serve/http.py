@@ -150,7 +150,7 @@ def _why_not(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"cannot serve on {where}: another program listens there (another agent?); "
-            "serve on another port, or on port 0 for any free one"
+            "serve on another port, or on port 0 for any free one (agent.py takes RETUNABLE_HTTP)"
         )
     return f"cannot serve on {where}: {error.strerror or error}; serve on {DEFAULT_ADDRESS}"
 

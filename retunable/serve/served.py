@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterator
+from typing import Protocol, Unpack
 
 from retunable.agent.runs.records import RunResult
 from retunable.agent.runs.telling import Rating
@@ -11,31 +11,16 @@ from retunable.agent.runs.views import ExplainedStep, Explanation, RunStatus
 from retunable.agent.status import AgentStatus
 from retunable.config.declaration import Declaration
 from retunable.config.snapshot import Snapshot
+from retunable.serve.caller import Asked
 
 
 class TakesRuns(Protocol):
     """Runs messages, waiting for the answer or not."""
 
     async def run(
-        self,
-        message: str,
-        *,
-        conversation_id: str | None = None,
-        user_id: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        run_id: str | None = None,
-        deadline: float | None = None,
+        self, message: str, *, deadline: float | None = None, **asked: Unpack[Asked]
     ) -> RunResult: ...
-
-    async def begin(
-        self,
-        message: str,
-        *,
-        conversation_id: str | None = None,
-        user_id: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        run_id: str | None = None,
-    ) -> RunStatus: ...
+    async def begin(self, message: str, **asked: Unpack[Asked]) -> RunStatus: ...
 
 
 class KeepsRuns(Protocol):

@@ -99,10 +99,21 @@ def test_a_killed_sidecar_is_started_again_and_the_status_tells(program: AgentPr
 def test_a_second_one_in_the_same_folder_is_told_what_runs(program: AgentProgram) -> None:
     second = AgentProgram(program.folder, environment={}, log="second.log")
     assert second.process.wait(within_seconds=BACK_SECONDS) == 1
-    words = second.log()
-    assert f"pid {sidecar_of(program).pid}" in words
-    assert f"{AGENT} runs already (pid {program.process.pid}, http" in words
-    assert "Traceback" not in words
+    [line] = second.log().splitlines()
+    assert f"{AGENT} runs in this folder already (pid {program.process.pid}, http" in line
+    assert "another folder" in line
+
+
+def test_a_port_that_is_taken_is_one_line_that_names_the_way_out(
+    program: AgentProgram, tmp_path: Path
+) -> None:
+    taken = {"RETUNABLE_HTTP": program.environment["RETUNABLE_HTTP"]}
+    second = AgentProgram(tmp_path / "second", environment=taken)
+    assert second.process.wait(within_seconds=BACK_SECONDS) == 1
+    assert "Traceback" not in second.log()
+    [line] = [line for line in second.log().splitlines() if " ERROR " in line]
+    assert f"cannot serve on {taken['RETUNABLE_HTTP']}" in line
+    assert "RETUNABLE_HTTP" in line
 
 
 def test_another_agent_of_the_folder_has_its_own_sidecar_on_the_same_configuration(

@@ -17,10 +17,11 @@ from retunable.agent.runs.documents import (
     is_forgotten,
 )
 from retunable.agent.runs.memory import RunMemories, RunMemory
+from retunable.agent.runs.status import tokens_of
 from retunable.agent.runs.views import RunState
 from retunable.agent.state.keys import StateKeys
 from retunable.agent.state.store import StateStore
-from retunable.errors import RunForgotten
+from retunable.errors import RunForgotten, RunUnknown
 
 READ_AHEAD: Final = 16
 """Steps asked for at once while it is not known how many a run has."""
@@ -107,6 +108,17 @@ class RunBook:
             memory = self._memories.add(RunMemory(Begun.from_json(found[run].value)))
         if end in found:
             memory.ended = Ended.from_json(found[end].value)
+        return memory
+
+    async def found(self, run_id: str) -> RunMemory:
+        """Return the same of a run that must be kept.
+
+        Raises:
+            RunUnknown: it is not.
+        """
+        memory = await self.find(run_id)
+        if memory is None:
+            raise RunUnknown(run_id)
         return memory
 
     def remembered(self, run_id: str) -> RunMemory | None:
@@ -251,9 +263,11 @@ def _without_content(value: Document | None) -> Document:
 
 def _forgotten_end(value: Document | None, memory: RunMemory, ended_at: str) -> Document:
     if value is None:
-        tokens = sum(s.record.input_tokens + s.record.output_tokens for s in memory.steps.values())
-        steps = len(memory.steps)
-        state = RunState.FORGOTTEN
-        value = Ended(state=state, ended_at=ended_at, steps=steps, tokens=tokens).to_json()
+        value = Ended(
+            state=RunState.FORGOTTEN,
+            ended_at=ended_at,
+            steps=len(memory.steps),
+            tokens=tokens_of(memory),
+        ).to_json()
     record = {**value["record"], "state": RunState.FORGOTTEN.value}
     return {**value, "record": record, "content": None}

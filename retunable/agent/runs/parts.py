@@ -10,11 +10,13 @@ from retunable.agent.conversations.history import History
 from retunable.agent.loop.steps import Kept
 from retunable.agent.loop.workflow_client import WorkflowClient
 from retunable.agent.replica import replica_name
+from retunable.agent.runs.awaiting import Awaiting
 from retunable.agent.runs.book import RunBook
 from retunable.agent.runs.explaining import Explaining
 from retunable.agent.runs.index import RunIndex
 from retunable.agent.runs.ratings import Ratings
 from retunable.agent.runs.runs import Runs
+from retunable.agent.runs.starting import Starting
 from retunable.agent.runs.telling import Teller, Telling
 from retunable.agent.sidecar_link import SidecarLink
 from retunable.agent.state.contents import Contents
@@ -80,15 +82,18 @@ def run_parts(
         return await runs.goes_on(run_id)
 
     conversations = Conversations(store, keys, goes_on=goes_on)
+    workflows = WorkflowClient(link, keys)
+    starting = Starting(
+        link, workflows, book=book, conversations=conversations, index=index, replica=replica
+    )
     runs = Runs(
-        link,
-        WorkflowClient(link, keys),
+        workflows,
+        starting=starting,
+        awaiting=Awaiting(link, workflows, book=book, starting=starting, telling=telling),
         book=book,
-        conversations=conversations,
         index=index,
-        replica=replica,
-        end_here=end_here,
         telling=telling,
+        end_here=end_here,
     )
     return RunParts(
         link=link,

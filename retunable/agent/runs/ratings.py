@@ -16,7 +16,7 @@ from retunable.agent.runs.telling import Rating
 from retunable.agent.runs.views import RunState
 from retunable.agent.state.keys import StateKeys
 from retunable.agent.state.store import StateStore
-from retunable.errors import RunForgotten, RunUnknown
+from retunable.errors import RunForgotten
 
 FORM: Final = 1
 MOST_RATERS: Final = 100
@@ -57,9 +57,7 @@ class Ratings:
             RunForgotten: its conversation was forgotten.
             Unavailable: the sidecar or the state store is away.
         """
-        memory = await self._book.find(run_id)
-        if memory is None:
-            raise RunUnknown(run_id)
+        memory = await self._book.found(run_id)
         if memory.ended is not None and memory.ended.state is RunState.FORGOTTEN:
             raise RunForgotten(run_id)
         user = user_id or NOBODY

@@ -62,6 +62,7 @@ def test_what_the_program_does_not_allow_is_rejected_with_its_reason(
     ended = retune("set", "max_iterations", "60")
     assert ended.code == 4
     assert "rejected by config-aware-agent: max_iterations must be at most 50" in ended.out
+    assert "take it away: retune unset max_iterations" in ended.out
 
 
 def test_a_deaf_agent_leaves_it_unconfirmed(retune: Retune, agent: FollowingAgent) -> None:

@@ -137,6 +137,27 @@ def test_diff_is_word_by_word_and_can_be_an_exit_code(
     assert retune("diff", AGENT, "2", "version.json", "--exit-code").code == 0
 
 
+def test_diff_says_that_two_are_the_same(retune: Retune, save: Save) -> None:
+    save("A")
+    assert "1 and 1 are the same" in retune("diff", AGENT, "1", "1").err
+
+
+@pytest.mark.usefixtures("store")
+def test_an_activation_after_a_reset_says_that_one_was_before(retune: Retune, save: Save) -> None:
+    save("A")
+    retune("activate", AGENT, "1", "-m", "go")
+    retune("reset", "--agent", AGENT, "--yes", "--no-wait")
+    assert "(was reset before; " in retune("activate", AGENT, "1", "-m", "again").out
+
+
+@pytest.mark.usefixtures("store")
+def test_a_write_without_a_reason_is_a_whole_line_of_the_audit(retune: Retune) -> None:
+    retune("policy", AGENT, "--require-approval", "0", "-m", "why")
+    retune("set", "agent_role", "B", "--agent", AGENT, "--no-wait")
+    [line] = [line for line in retune("audit", AGENT).out.splitlines() if " set " in line]
+    assert line.endswith("(role)")
+
+
 def test_rollback_goes_back_and_revokes(retune: Retune, save: Save, store: RedisServer) -> None:
     save("Good"), save("Bad")
     for number in "12":

@@ -12,12 +12,23 @@ import pytest
 from retunable.cli import main
 from retunable.cli.exits import ExitCode
 from retunable.cli.watching import event_line, events
+from retunable.config.package import PACKAGE_VERSION
 from tests.unit.cli.records import a_report
 
 LISTING = "import sys; from retunable.cli import main; main(['--help']); print(*sys.modules)"
 WITHOUT_TYPER = (
     "import sys; sys.modules['typer'] = None; from retunable.cli import main; sys.exit(main([]))"
 )
+INTERRUPTED = """
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from retunable.cli import main
+sys.exit(main(["get"]))
+"""
 
 
 def python(program: str) -> subprocess.CompletedProcess[str]:
@@ -72,6 +83,88 @@ def test_wrong_usage_is_one_json_object_and_exit_2(
     assert printed.err == ""
 
 
+@pytest.mark.parametrize("group", [[], ["flag"], ["canary"]])
+def test_a_list_of_commands_says_each_whole(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*group, "--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:")[2].partition("Exit codes:")[0]
+    assert listed
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("group", [[], ["flag"], ["canary"]])
+def test_a_group_alone_lists_its_commands(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(group)
+    printed = capsys.readouterr()
+    assert "Commands:" in printed.out + printed.err
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"retunable {PACKAGE_VERSION}\n"
+
+
+def test_ctrl_c_while_it_still_imports_ends_without_a_traceback() -> None:
+    ended = python(INTERRUPTED)
+    assert (ended.returncode, ended.stderr) == (ExitCode.INTERRUPTED, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ask", " "], ["activate", "a", "1", "-m", ""], ["canary", "abort", "a", "-m", " "]],
+)
+def test_a_text_that_says_nothing_is_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == ExitCode.USAGE
+    assert "it is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show", "a", "1"],
+        ["audit", "--verify"],
+        ["at", "a", "2h ago"],
+        ["diff", "a", "1", "2"],
+        ["policy", "a"],
+    ],
+)
+def test_a_look_where_no_release_store_is_makes_none(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RETUNABLE_RELEASES", raising=False)
+    assert main(command) == ExitCode.ERROR
+    assert "no release store at .retunable/releases.db" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["versions", "a"], ["audit", "a"]])
+def test_a_list_where_no_release_store_is_is_empty_and_makes_none(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RETUNABLE_RELEASES", raising=False)
+    assert main(command) == ExitCode.OK
+    assert not (tmp_path / ".retunable").exists()
+
+
+def test_a_named_release_store_that_is_not_there_is_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong" / "releases.db"
+    assert main(["show", "a", "1", "--releases", f"sqlite://{file}"]) == ExitCode.ERROR
+    assert f"no release store at {file}" in capsys.readouterr().err
+    assert not file.parent.exists()
+
+
 def test_watch_tells_the_first_report_then_what_differs() -> None:
     first = a_report(agent_role="A")
     assert [event["event"] for event in events(None, first)] == ["running"]
@@ -81,3 +174,9 @@ def test_watch_tells_the_first_report_then_what_differs() -> None:
     assert lines[0] == 'agent_role: "A" -> "B" (revision 2)'
     assert lines[1].startswith("rejected: max_iterations: ")
     assert lines[2].startswith("status: STALE")
+
+
+def test_watch_tells_that_a_rejection_is_over() -> None:
+    rejecting = a_report(max_iterations="x")
+    [event] = [e for e in events(rejecting, a_report(revision=2)) if e["event"] != "changed"]
+    assert event_line(event) == "no longer rejected: max_iterations"

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from retunable.cli.exits import Stop
-from retunable.cli.target import Target, find_store, find_target
+from retunable.cli.target import Target, check_owner, find_store, find_target
 from retunable.cli.where import Where
 from retunable.errors import ConfigurationError
 from retunable.release.store_url import StoreURL
+from retunable.serve.address import AgentRecord
 from tests.unit.cli.records import a_record
 
 HERE = Where(resources=Path("/nowhere"))
@@ -81,6 +82,37 @@ def test_the_store_is_the_named_one_then_the_agents_then_the_environments_then_t
     assert store_of(files, "redis://agent") == "redis://agent"
     named = Where(resources=tmp_path, store="redis://named")
     assert store_of(named, "redis://agent") == "redis://named"
+
+
+def owner_checked(where: Where, records: list[AgentRecord]) -> None:
+    target = find_target(where, records)
+    check_owner(target, find_store(where, target), where, records)
+
+
+STORE = "redis://agent"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [Where(agent="config-awre-agent", store=STORE), Where(environment="staging", store=STORE)],
+    ids=["agent", "environment"],
+)
+def test_the_keys_of_an_agent_that_runs_are_not_written_for_another(where: Where) -> None:
+    with pytest.raises(Stop, match=r"those of config-aware-agent \(--env default\)"):
+        owner_checked(where, [a_record(store=STORE)])
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Where(agent="config-aware-agent", store=STORE),
+        Where(agent="other", store=STORE, prefix="other/"),
+        Where(agent="other", store="redis://elsewhere"),
+    ],
+    ids=["its own", "another prefix", "another store"],
+)
+def test_keys_that_no_other_agent_has_are_written(where: Where) -> None:
+    owner_checked(where, [a_record(store=STORE)])
 
 
 def test_without_any_word_of_a_store_the_ways_to_name_one_are_said() -> None:

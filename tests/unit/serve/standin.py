@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Unpack
 
 from retunable.agent.runs.records import RunResult, StepRecord
 from retunable.agent.runs.telling import Rating
@@ -23,6 +24,7 @@ from retunable.config.snapshot import Snapshot
 from retunable.errors import NotReady, RunUnknown
 from retunable.live.health import Status
 from retunable.live.stream_health import StreamState
+from retunable.serve import caller
 
 BEGUN_AT = "2026-01-01T10:00:00.000+00:00"
 ENDED_AT = "2026-01-01T10:00:02.500+00:00"
@@ -32,10 +34,10 @@ CHECKSUM = "1:sha256:" + "0" * 64
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     message: str
-    conversation_id: str | None
-    user_id: str | None
-    attributes: Mapping[str, str] | None
-    run_id: str | None
+    conversation_id: str | None = None
+    user_id: str | None = None
+    attributes: Mapping[str, str] | None = None
+    run_id: str | None = None
     deadline: float | None = None
 
 
@@ -120,8 +122,8 @@ class StandInAgent:
     steps: tuple[ExplainedStep, ...] = ()
     """What happened in every run."""
     conversations: dict[str, int] = field(default_factory=dict)
-    rated: list[tuple[str, Rating, str | None]] = field(default_factory=list)
     """How many runs each conversation had."""
+    rated: list[tuple[str, Rating, str | None]] = field(default_factory=list)
     away: Exception | None = None
     """What every question about runs raises."""
 
@@ -133,48 +135,20 @@ class StandInAgent:
         return replace(built.snapshot, revision=self.revision)
 
     async def run(
-        self,
-        message: str,
-        *,
-        conversation_id: str | None = None,
-        user_id: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        run_id: str | None = None,
-        deadline: float | None = None,
+        self, message: str, *, deadline: float | None = None, **words: Unpack[caller.Asked]
     ) -> RunResult:
-        asked = Asked(
-            message=message,
-            conversation_id=conversation_id,
-            user_id=user_id,
-            attributes=attributes,
-            run_id=run_id,
-            deadline=deadline,
-        )
+        asked = Asked(message=message, deadline=deadline, **words)
         self.asked.append(asked)
         result = self.answer(asked)
         self.kept[result.run_id] = replace(a_run(result.run_id), text=result.text)
         return result
 
-    async def begin(
-        self,
-        message: str,
-        *,
-        conversation_id: str | None = None,
-        user_id: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        run_id: str | None = None,
-    ) -> RunStatus:
+    async def begin(self, message: str, **words: Unpack[caller.Asked]) -> RunStatus:
         if self.away:
             raise self.away
-        asked = Asked(
-            message=message,
-            conversation_id=conversation_id,
-            user_id=user_id,
-            attributes=attributes,
-            run_id=run_id,
-        )
+        asked = Asked(message=message, **words)
         self.asked.append(asked)
-        status = a_run(run_id or "run-1", RunState.RUNNING)
+        status = a_run(asked.run_id or "run-1", RunState.RUNNING)
         self.kept[status.run_id] = status
         return status
 

@@ -56,6 +56,19 @@ def test_a_later_process_with_the_same_number_is_not_taken_for_the_agent(tmp_pat
         assert running_agents(tmp_path) == ()
 
 
+def test_the_folder_of_another_user_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir(mode=0)
+    me, nobody = os.geteuid(), 65_534
+    if me == 0:  # whom no permission holds back
+        os.seteuid(nobody)
+    try:
+        with pytest.raises(ConfigurationError, match="the user who runs the agent"):
+            running_agents(folder)
+    finally:
+        os.seteuid(me)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"store": 1}'])
 def test_what_is_no_record_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "x-1.json").write_text(text)
