@@ -62,9 +62,7 @@ class SidecarLink:
     async def _ask(self) -> SidecarParts:
         asked_at = time.monotonic()
         try:
-            reply = await self.dapr.GetMetadata(
-                metadata_pb2.GetMetadataRequest(), timeout=PROBE_SECONDS, metadata=self.token
-            )
+            reply = await self._metadata()
         except grpc.aio.AioRpcError as error:
             self._parts = None
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
@@ -81,6 +79,30 @@ class SidecarLink:
         self._parts = parts if parts.missing() is None else None
         self._asked_at = asked_at
         return parts
+
+    async def _metadata(self) -> Any:
+        """Ask, and where there is no connection, once more as soon as there is one.
+
+        A channel that found nobody fails every call until its next try, up to 0.84 s later: a
+        sidecar that is there by now would be said to be away.
+        """
+        began = time.monotonic()
+        request = metadata_pb2.GetMetadataRequest()
+        try:
+            return await self.dapr.GetMetadata(request, timeout=PROBE_SECONDS, metadata=self.token)
+        except grpc.aio.AioRpcError as error:
+            left_seconds = began + PROBE_SECONDS - time.monotonic()
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or left_seconds <= 0:
+                raise
+            unavailable = error
+        try:
+            return await self.dapr.GetMetadata(
+                request, timeout=left_seconds, metadata=self.token, wait_for_ready=True
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise unavailable from error
+            raise
 
 
 def sidecar_away(error: grpc.aio.AioRpcError) -> Unavailable:

@@ -58,6 +58,8 @@ _log = logging.getLogger("retunable")
 
 FIRST_SNAPSHOT_POLL_SECONDS: Final = 0.1
 LONGEST_SHOWN: Final = 120
+LOOK_AFTER_SECONDS: Final = 0.02
+"""So long after an item changed heartbeats look at it: whoever runs on it comes first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class StartedAgent:
         self._users = Users(program.user_key)
         self._outbox = Outbox(_events_file(program))
         self._direct_writes = DirectWrites(
-            declaration=program.declaration, replica=replica_name(), put=self._outbox.put
+            declaration=program.declaration, replica=replica_name(), put=self._outbox.put_unhurried
         )
         self._expired_flags = ExpiredFlags(on_expiry=self._status_may_differ)
         self._told = self.status
@@ -278,15 +280,17 @@ class StartedAgent:
 
     def _items_changed(self, changes: tuple[ItemChange, ...], store: StoreKind) -> None:
         self._direct_writes.saw(changes, store)
+        asyncio.get_running_loop().call_later(LOOK_AFTER_SECONDS, self._look)
+
+    def _look(self) -> None:
         if self._heartbeats is not None:
             self._heartbeats.look()
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
-        if self._heartbeats is not None:
-            self._heartbeats.look()
+        self._changes.tell(old, new)  # the program first, and then who only looks on
         self._providers.note_refusal(None)
         self._expired_flags.watch(new)
-        self._changes.tell(old, new)
+        self._look()
 
     async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
         del old
@@ -297,8 +301,7 @@ class StartedAgent:
 
     def _tell_status(self, new: AgentStatus) -> None:
         old, self._told = self._told, new
-        if self._heartbeats is not None:
-            self._heartbeats.look()
+        self._look()
         self._statuses.tell(old, new)
 
     async def _log_persona(self, seconds: float) -> None:

@@ -16,6 +16,7 @@ from retunable.serve.address import running_agents
 
 SECONDS: Final = 3.0
 _FILE: Final = "file:"
+_NO_SUCH_STORE: Final = ("ERR_SECRET_STORE_NOT_FOUND", "ERR_SECRET_STORES_NOT_CONFIGURED")
 
 
 def named_secret(name: str, *, what: str, resources: Path) -> str:
@@ -49,7 +50,7 @@ def _from_files(resources: Path, store: str, key: str) -> str:
 
 
 def _from_sidecar(url: str, store: str, key: str) -> str | None:
-    """Ask a sidecar; None from an embedded one, whose secret stores are local ones all."""
+    """Ask a sidecar; None where it has no such secret store."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=SECONDS)
     token = os.environ.get("DAPR_API_TOKEN")
@@ -63,11 +64,18 @@ def _from_sidecar(url: str, store: str, key: str) -> str | None:
         raise Stop(f"the sidecar at {url} does not give {store}/{key}: {error}") from error
     finally:
         connection.close()
-    if reply.status in (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.NOT_IMPLEMENTED):
-        return None
     if reply.status != http.HTTPStatus.OK:
+        if _error_code(body) in _NO_SUCH_STORE:
+            return None
         raise Stop(f"the sidecar at {url} does not give {store}/{key}: HTTP {reply.status}")
     try:
         return str(json.loads(body)[key])
     except (ValueError, KeyError, TypeError) as error:
         raise Stop(f"secret store {store!r} has no {key!r}") from error
+
+
+def _error_code(body: bytes) -> str | None:
+    try:
+        return str(json.loads(body)["errorCode"])
+    except (ValueError, KeyError, TypeError):
+        return None

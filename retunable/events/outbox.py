@@ -27,6 +27,7 @@ MOST_IN_MEMORY: Final = 10_000
 BATCH: Final = 100
 AT_ONCE: Final = 20
 """Publishing takes a round trip; one after another would be 1,000 a second at best."""
+UNHURRIED_SECONDS: Final = 0.02
 RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 30.0
@@ -82,12 +83,17 @@ class Outbox:
 
     def put(self, event: Event) -> None:
         """Have an event published some time; from any thread."""
-        with self._changing:
-            if len(self._new) >= MOST_IN_MEMORY:
-                self._new.popleft()
-                self.dropped += 1
-            self._new.append(event)
+        self._add(event)
         self._wake.set()
+
+    def put_unhurried(self, event: Event) -> None:
+        """Have an event published that leaves what its teller does next the CPU; on the loop.
+
+        Written to disk at once, by a thread beside the loop, what follows was 0.3 ms later.
+        """
+        self._add(event)
+        if self._loop is not None:
+            self._loop.call_later(UNHURRIED_SECONDS, self._wake.set)
 
     def start(self, publisher: Publishes) -> None:
         """Publish from now on, on the running loop; what was left from before goes first."""
@@ -106,6 +112,13 @@ class Outbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._ended.wait()
+
+    def _add(self, event: Event) -> None:
+        with self._changing:
+            if len(self._new) >= MOST_IN_MEMORY:
+                self._new.popleft()
+                self.dropped += 1
+            self._new.append(event)
 
     def _work(self) -> None:
         """The thread's whole life; it alone touches the file."""

@@ -20,11 +20,12 @@ _MAX_RECEIVE_BYTES: Final = 64 * 1024 * 1024
 
 # Measured on Dapr 1.18: with gRPC's defaults a restarted daprd is reached 1 s late, and a
 # stopped one is noticed after 70 s; with these after 0.0-0.75 s and 14.7 s. Pings every 5 s
-# would earn a GOAWAY; daprd puts up with 8 s and more.
+# would earn a GOAWAY; daprd puts up with 8 s and more. A pause between two tries of 0.7 s and the
+# fifth that gRPC adds at random ends within the second for which a run waits for its sidecar.
 CHANNEL_OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 700),
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 5_000),

@@ -1,7 +1,7 @@
 """Tells when any process has committed to a SQLite file, within milliseconds.
 
-A thread asks ``PRAGMA data_version`` on a timer, and only while somebody listens: half the cost of
-a timer on the event loop. What changed is for the listener to read.
+A thread asks ``PRAGMA data_version`` when the file was written to, and only while somebody listens.
+What changed is for the listener to read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from retunable.sidecar.connection import identity
+from retunable.sidecar.pace import POLL_SECONDS, Pace, pace_for
 
-# With 5 ms a write is noticed after 2.5 ms on average, for about 1 % of a core.
-POLL_SECONDS: Final = 0.005
 IDENTITY_SECONDS: Final = 0.1
 """How often it is asked whether the same file still stands under the name."""
 
@@ -40,11 +39,11 @@ class Changes:
 
 
 class ChangeWatch:
-    """One file, watched for the listeners of one event loop."""
+    """One file, watched for the listeners of one event loop; ``pace`` says when to look at it."""
 
-    def __init__(self, path: Path, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, path: Path, *, pace: Callable[[Path], Pace] = pace_for) -> None:
         self._path = path
-        self._poll_seconds = poll_seconds
+        self._pace = pace
         self._listeners: set[Changes] = set()
         self._stop: threading.Event | None = None
 
@@ -75,7 +74,7 @@ class ChangeWatch:
             watched = identity(self._path)
             with suppress(sqlite3.Error), closing(_opened(self._path)) as connection:
                 self._poll_file(connection, watched, loop, stop)
-            time.sleep(self._poll_seconds)
+            time.sleep(POLL_SECONDS)
 
     def _poll_file(
         self,
@@ -85,17 +84,19 @@ class ChangeWatch:
         stop: threading.Event,
     ) -> None:
         """Look until stopped or until another file stands under the name."""
-        seen: int | None = None
-        looks = max(1, round(IDENTITY_SECONDS / self._poll_seconds))
-        while identity(self._path) == watched:
-            for _ in range(looks):
-                if stop.is_set():
-                    return
+        with closing(self._pace(self._path)) as pace:
+            seen, known_at = None, time.monotonic()
+            while not stop.is_set():
                 version = _data_version(connection)
-                if version is not None and version != seen:
+                found = version is not None and version != seen
+                if found:
                     seen = version
                     _call(loop, self._note)
-                time.sleep(self._poll_seconds)
+                if time.monotonic() - known_at > IDENTITY_SECONDS:
+                    if identity(self._path) != watched:
+                        return
+                    known_at = time.monotonic()
+                pace.wait(found=found)
 
     def _note(self) -> None:
         for changes in self._listeners:

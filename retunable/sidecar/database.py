@@ -64,12 +64,12 @@ class Database:
             writer=GroupCommit(
                 Transactions(lambda: connect(path, schemas), begin="BEGIN IMMEDIATE", **common),
                 patience_seconds=patience_seconds,
-                alone=not replaceable,
+                on_loop=not replaceable,
             ),
             reader=GroupCommit(
                 Transactions(read_only, begin="BEGIN", **common),
                 patience_seconds=patience_seconds,
-                alone=not replaceable,
+                on_loop=True,  # in WAL mode no writer keeps a reader waiting
             ),
         )
 

@@ -41,16 +41,18 @@ class _Errand:
 class GroupCommit:
     """Runs jobs in the order in which they came, for callers on one event loop.
 
-    The connection is used either by the loop or, while it is lent, by the thread. ``alone`` says
-    that no other process writes the file, so that its lock is as good as never waited for; otherwise
-    all is done by the thread. A transaction is given up with DatabaseUnavailable where the file
-    stays busy for ``patience_seconds``.
+    The connection is used either by the loop or, while it is lent, by the thread. ``on_loop`` says
+    that a short transaction is as good as never kept waiting: it only reads, or no other process
+    writes the file. Otherwise all is done by the thread. A transaction is given up with
+    DatabaseUnavailable where the file stays busy for ``patience_seconds``.
     """
 
-    def __init__(self, transactions: Transactions, *, patience_seconds: float, alone: bool) -> None:
+    def __init__(
+        self, transactions: Transactions, *, patience_seconds: float, on_loop: bool
+    ) -> None:
         self._transactions = transactions
         self._patience_seconds = patience_seconds
-        self._alone = alone
+        self._on_loop = on_loop
         self._waiting: deque[_Waiting] = deque()
         self._lent = False
         self._called = False
@@ -86,17 +88,24 @@ class GroupCommit:
         self._thread.join(within_seconds)
 
     def _go_on_soon(self) -> None:
-        """Begin the next batch after what is ready on the loop now: it may add to it."""
-        if self._waiting and not self._called and not self._lent:
+        """Begin the next batch after what is ready on the loop now: it may add to it.
+
+        Of reads at once, for there is no sync that a second one would share.
+        """
+        if not self._waiting or self._called or self._lent:
+            return
+        if self._transactions.writes:
             self._called = True
             self._waiting[0].future.get_loop().call_soon(self._go_on)
+        else:
+            self._go_on()
 
     def _go_on(self) -> None:
         self._called = False
         batch = self._next_batch()
         if not batch:
             return
-        if batch[0].long or not self._alone:
+        if batch[0].long or not self._on_loop or self._transactions.replaced:
             self._lend(batch)
         else:
             self._start_here(batch)

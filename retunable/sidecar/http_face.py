@@ -1,4 +1,5 @@
-"""The two HTTP answers that Dapr's SDK and `retune doctor` ask for: healthy, and metadata.
+"""The three HTTP answers that are asked for: healthy and metadata (Dapr's SDK, `retune doctor`), and
+a secret (`retune`, which signs with the key of a running agent's secret store).
 
 One request per connection and nothing else of HTTP: a web framework would double the start.
 """
@@ -7,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
 from retunable.errors import ConfigurationError
 from retunable.sidecar.api.token import HEADER
+from retunable.sidecar.http_message import Request, Response, parse, problem
+from retunable.sidecar.http_secrets import secret_answer
+from retunable.sidecar.secrets import SecretStore
 
 log = logging.getLogger(__name__)
 
@@ -25,38 +28,21 @@ REQUEST_SECONDS: Final = 5.0
 # Whoever asks for health has no token, as with daprd.
 _HEALTH: Final = ("/v1.0/healthz", "/v1.0/healthz/outbound")
 _METADATA: Final = "/v1.0/metadata"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The parts of a request that are looked at; header names in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A status and, but for 204, a JSON body."""
-
-    status: HTTPStatus
-    body: Any = None
-
-    def encode(self) -> bytes:
-        """Return the whole answer as it goes over the wire."""
-        body = b"" if self.body is None else json.dumps(self.body).encode()
-        head = [f"HTTP/1.1 {self.status.value} {self.status.phrase}", "Connection: close"]
-        if self.status is not HTTPStatus.NO_CONTENT:
-            head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        return "\r\n".join((*head, "", "")).encode() + body
+_SECRETS: Final = "/v1.0/secrets/"
 
 
 class HttpFace:
     """Listens on 127.0.0.1."""
 
-    def __init__(self, metadata: Callable[[], Mapping[str, Any]], *, api_token: str | None) -> None:
+    def __init__(
+        self,
+        metadata: Callable[[], Mapping[str, Any]],
+        *,
+        secrets: Mapping[str, SecretStore],
+        api_token: str | None,
+    ) -> None:
         self._metadata = metadata
+        self._secrets = secrets
         self._api_token = api_token
         self._server: asyncio.Server | None = None
 
@@ -86,10 +72,14 @@ class HttpFace:
         if path in _HEALTH:
             return Response(HTTPStatus.NO_CONTENT)
         if not self._admits(request.headers.get(HEADER, "")):
-            return _problem(HTTPStatus.UNAUTHORIZED, "ERR_UNAUTHENTICATED", "invalid api token")
+            return problem(HTTPStatus.UNAUTHORIZED, "ERR_UNAUTHENTICATED", "invalid api token")
         if path == _METADATA and request.method == "GET":
             return Response(HTTPStatus.OK, self._metadata())
-        return _problem(
+        if path.startswith(_SECRETS) and path.count("/") == _SECRETS.count("/") + 1:
+            store, _, key = path.removeprefix(_SECRETS).partition("/")
+            if request.method == "GET":
+                return secret_answer(self._secrets, unquote(store), unquote(key))
+        return problem(
             HTTPStatus.NOT_IMPLEMENTED,
             "ERR_NOT_SERVED",
             f"the embedded sidecar does not serve {request.method} {path} over HTTP; "
@@ -115,19 +105,3 @@ class HttpFace:
             log.debug("action=bad_request error=%r", error)  # OSError: also one that took too long
         finally:
             writer.close()
-
-
-def parse(head: bytes) -> Request:
-    """Read a request's first line and headers.
-
-    Raises:
-        ValueError: it is no HTTP request.
-    """
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, path, _ = first.split(" ")
-    pairs = (line.partition(":") for line in lines if line)
-    return Request(method, path, {name.strip().lower(): value.strip() for name, _, value in pairs})
-
-
-def _problem(status: HTTPStatus, code: str, message: str) -> Response:
-    return Response(status, {"errorCode": code, "message": message})

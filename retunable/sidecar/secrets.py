@@ -84,7 +84,12 @@ class FileSecrets:
         content = self._content()
         if not self.several_values:
             return {name: {name: value} for name, value in self._flat("", content)}
-        return {name: self._fields(name, value) for name, value in content.items()}
+        # daprd knows of no list there.
+        return {
+            name: self._fields(name, value)
+            for name, value in content.items()
+            if not isinstance(value, list)
+        }
 
     def _fields(self, name: str, value: Any) -> Secret:
         return dict(self._flat("", value)) if isinstance(value, dict) else {name: _text(value)}

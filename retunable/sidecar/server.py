@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, Self
 
 from retunable.config.package import PACKAGE_VERSION
@@ -27,6 +28,7 @@ from retunable.sidecar.files import DataFiles
 from retunable.sidecar.housekeeping import Housekeeping
 from retunable.sidecar.http_face import HttpFace
 from retunable.sidecar.lock import AppLock, Holder
+from retunable.sidecar.pace import pace_for
 from retunable.sidecar.resources import Resources, read_resources
 from retunable.sidecar.settings import SidecarSettings
 from retunable.sidecar.topics import Topics
@@ -43,7 +45,7 @@ CALLS_SECONDS: Final = 1.0
 """How long calls may take after that."""
 
 MESSAGES_POLL_SECONDS: Final = 0.02
-"""Messages of other processes are noticed later than configuration; our own at once."""
+"""Where the system tells of no writes, messages of other processes come later than configuration."""
 
 
 class EmbeddedSidecar:
@@ -104,6 +106,7 @@ class EmbeddedSidecar:
         app_id = self.settings.app_id
         files = DataFiles(self.settings.data_dir.resolve(), app_id)
         resources = read_resources(self.settings.resources_path, app_id=app_id)
+        self.resources = resources
         lock = AppLock.take(files)
         stack.callback(lock.release)
         stores = _Stores(files, stack)
@@ -120,7 +123,11 @@ class EmbeddedSidecar:
         add_dapr_service(server, faces.rpcs)
         faces.workflows.add_to(server)
         self.grpc_port = bind(server, self.settings.grpc_port)
-        http = HttpFace(lambda: faces.facts().as_json(), api_token=self._api_token)
+        http = HttpFace(
+            lambda: faces.facts().as_json(),
+            secrets=self.resources.secrets,
+            api_token=self._api_token,
+        )
         self.http_port = await http.start(self.settings.http_port)
         stack.push_async_callback(http.stop)
         await faces.workflows.start()
@@ -195,7 +202,9 @@ class _Stores:
         self.messages = Database.open(files.messages, [messages.SCHEMA], replaceable=True)
         stack.callback(self.messages.close)
         self.configuration_watch = ChangeWatch(files.configuration)
-        self.messages_watch = ChangeWatch(files.messages, poll_seconds=MESSAGES_POLL_SECONDS)
+        self.messages_watch = ChangeWatch(
+            files.messages, pace=partial(pace_for, poll_seconds=MESSAGES_POLL_SECONDS)
+        )
 
     def housekeeping(self, clock: Callable[[], float]) -> Housekeeping:
         return Housekeeping(state=self.state, messages=self.messages, clock=clock)

@@ -85,6 +85,11 @@ class Transactions:
         self._replaceable = replaceable
         self._begin = begin
 
+    @property
+    def replaced(self) -> bool:
+        """Whether another file stands under the name, or none: opening it may take a while."""
+        return identity(self.path) != self._identity
+
     def run(
         self, jobs: Sequence[Job[Any]], *, patience_seconds: float, given_up: Callable[[], bool]
     ) -> Outcomes:
@@ -134,8 +139,7 @@ class Transactions:
 
     def _meet_the_file(self) -> None:
         """Notice that another file stands under the name: ours would be a deleted one by now."""
-        standing = identity(self.path)
-        if standing == self._identity:
+        if not self.replaced:
             return
         if not self._replaceable:
             raise DatabaseUnavailable(

@@ -55,6 +55,26 @@ async def test_two_agents_of_one_process_share_it_until_the_last_one_stops() -> 
     assert sidecars() == []
 
 
+COMPONENT = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{name: {name}}}
+spec: {{type: {type}, version: v1}}
+"""
+
+
+async def test_one_line_says_which_components_it_leaves_to_dapr(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder := tmp_path / "resources").mkdir()
+    for name, kind in (("statestore", "state.redis"), ("nightly", "bindings.cron")):
+        (folder / f"{name}.yaml").write_text(COMPONENT.format(name=name, type=kind))
+    caplog.set_level("INFO", logger="retunable")
+    async with a_sidecar(app_id="demo"):
+        (said,) = (line for line in caplog.messages if "left to Dapr" in line)
+    assert "statestore (state.redis); left to Dapr: nightly (bindings.cron)" in said
+
+
 async def test_the_process_is_told_as_by_dapr_run_and_forgets_it_afterwards() -> None:
     async with a_sidecar(app_id="demo"):
         assert os.environ["APP_ID"] == "demo"

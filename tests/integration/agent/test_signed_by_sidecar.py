@@ -54,15 +54,14 @@ def _sidecar(
     """A running sidecar with a secret store that is not among the files of this folder."""
     (work := tmp_path / "work").mkdir()
     monkeypatch.chdir(work)
+    (source := tmp_path / "source").mkdir()
     if request.param == "embedded":
-        (work / "resources").mkdir()
-        secret_store(work / "resources")
+        secret_store(source)
         stack: Stack | EmbeddedStack = EmbeddedStack(tmp_path)
-        stack.sidecar.resources_path = work / "resources"
+        stack.sidecar.resources_path = source
     else:
         _needed: DaprBinaries = request.getfixturevalue("dapr_binaries")
         request.getfixturevalue("redis_program")
-        (source := tmp_path / "source").mkdir()
         for file in (CHECKOUT / "resources").glob("*.yaml"):
             (source / file.name).write_text(file.read_text())
         secret_store(source)

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Side:
     """One of the two sidecars, and how to write into its configuration store."""
 
     port: int
+    http_port: int
     set: Callable[[str, str], object]
     delete: Callable[[str], object]
 
@@ -105,10 +107,11 @@ def sides(
     file = ConfigurationFile(configuration_file(data_dir))
     embedded = Side(
         child.grpc_port,
+        child.http_port,
         lambda key, value: file.write({key: value}),
         lambda key: file.write({key: None}),
     )
-    yield embedded, Side(daprd.sidecar.grpc_port, daprd.set, daprd.delete)
+    yield embedded, Side(daprd.sidecar.grpc_port, daprd.sidecar.http_port, daprd.set, daprd.delete)
     child.stop(within_seconds=STOP_SECONDS)
 
 
@@ -444,4 +447,34 @@ async def stubs(sides: tuple[Side, Side]) -> AsyncIterator[list[tuple[Any, Side]
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 async def test_the_answers_are_the_same(scene: Scene, stubs: list[tuple[Any, Side]]) -> None:
     embedded, daprd = [await scene(dapr, side) for dapr, side in stubs]
+    assert embedded == daprd
+
+
+def over_http(side: Side, path: str) -> tuple[int, Any]:
+    connection = HTTPConnection("127.0.0.1", side.http_port, timeout=CALL_SECONDS)
+    try:
+        connection.request("GET", f"/v1.0/secrets/{path}")
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read() or "null")
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "secrets/plain",
+        "secrets/openai:key",
+        "secrets/openai%3Akey",
+        "several/openai",
+        "secrets/absent",
+        "secrets/bulk",
+        "several/bulk",
+        "env/NOT_SET",
+        "nope/plain",
+        "nope/bulk",
+    ],
+)
+async def test_the_answers_over_http_are_the_same(sides: tuple[Side, Side], path: str) -> None:
+    embedded, daprd = [await asyncio.to_thread(over_http, side, path) for side in sides]
     assert embedded == daprd

@@ -77,6 +77,26 @@ async def test_what_is_put_is_published(path: Path) -> None:
     assert sorted(broker.has) == ids(*range(300))
 
 
+async def test_what_is_put_unhurried_is_published_without_anything_else(path: Path) -> None:
+    broker = Broker()
+    outbox = Outbox(path)
+    outbox.start(broker)
+    outbox.put(event(1))
+    await broker.until(1)
+    await asyncio.sleep(0.1)  # until the thread waits; on a slow day this test proves less
+    outbox.put_unhurried(event(2))
+    await broker.until(2)
+    await outbox.stop()
+
+
+async def test_what_is_put_unhurried_just_before_the_end_is_kept(path: Path) -> None:
+    outbox = Outbox(path)
+    outbox.start(Broker(away=True))
+    outbox.put_unhurried(event(1))
+    await outbox.stop()
+    assert len(Spool(path)) == 1
+
+
 async def test_events_of_an_outage_come_when_it_is_over(path: Path) -> None:
     broker = Broker(away=True)
     outbox = Outbox(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 from retunable.sidecar.change_watch import Changes, ChangeWatch
 from retunable.sidecar.configuration import ConfigurationFile
+from retunable.sidecar.pace import Timed, Told
 
 SECONDS = 20.0
+LONG_SECONDS = 600.0
 
 
 @pytest.fixture
@@ -23,9 +26,20 @@ def store(tmp_path: Path) -> ConfigurationFile:
     return made
 
 
-@pytest.fixture
-def watch(store: ConfigurationFile) -> ChangeWatch:
-    return ChangeWatch(store.path, poll_seconds=0.001)
+def timed(_: Path) -> Timed:
+    return Timed(0.001)
+
+
+def only_told(path: Path) -> Told:
+    return Told(path, idle_seconds=LONG_SECONDS)
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes")
+
+
+@pytest.fixture(params=[timed, pytest.param(only_told, marks=needs_linux)])
+def watch(store: ConfigurationFile, request: pytest.FixtureRequest) -> ChangeWatch:
+    return ChangeWatch(store.path, pace=request.param)
 
 
 @pytest.fixture
@@ -56,19 +70,42 @@ async def test_every_listener_is_told_of_a_commit(
         assert await told(two)
 
 
-async def test_a_file_that_is_replaced_is_watched_on(
-    watch: ChangeWatch, store: ConfigurationFile
+async def test_a_commit_after_the_log_was_emptied_is_told(
+    watch: ChangeWatch, store: ConfigurationFile, keeper: sqlite3.Connection
 ) -> None:
     with watch.listening() as changes:
         assert await told(changes)
-        store.path.unlink()
+        store.write({"role": "a"})
+        assert await told(changes)
+        log = store.path.with_name(f"{store.path.name}-wal")
+        keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert log.stat().st_size == 0
+        store.write({"role": "b"})
+        assert await told(changes)
+
+
+@pytest.mark.parametrize("replaced", ["file", "folder"])
+async def test_what_stands_in_the_place_of_the_file_is_watched_on(
+    tmp_path: Path, replaced: str
+) -> None:
+    folder = tmp_path / "data"
+    store = ConfigurationFile(folder / "configuration.db")
+    store.read([])
+    with ChangeWatch(store.path).listening() as changes:
+        assert await told(changes)
+        if replaced == "file":
+            store.path.unlink()
+        else:
+            folder.rename(tmp_path / "moved away")
         store.write({"role": "a"})
         assert await told(changes)
         store.write({"role": "b"})
         assert await told(changes)
 
 
-async def test_without_a_listener_nothing_is_polled(watch: ChangeWatch) -> None:
+async def test_without_a_listener_nothing_is_polled(store: ConfigurationFile) -> None:
+    watch = ChangeWatch(store.path)
+
     def pollers() -> list[threading.Thread]:
         return [t for t in threading.enumerate() if t.name == "watch configuration.db"]
 

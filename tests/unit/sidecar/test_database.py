@@ -169,9 +169,17 @@ async def test_short_jobs_are_done_by_the_loop_and_long_ones_are_not(database: D
     assert await database.write(here, long=True) is await database.read(here, long=True) is False
 
 
-async def test_nothing_on_a_file_that_others_write_is_done_by_the_loop(path: Path) -> None:
+async def test_the_loop_reads_a_file_that_others_write_and_leaves_what_may_wait_to_a_thread(
+    path: Path,
+) -> None:
+    def thread(_: object) -> int:
+        return threading.get_ident()
+
     shared = Database.open(path, [NOTES], replaceable=True)
-    assert await shared.write(lambda _: threading.get_ident()) != threading.get_ident()
+    assert await shared.read(thread) == threading.get_ident()
+    assert await shared.write(thread) != threading.get_ident()
+    delete(path)
+    assert await shared.read(thread) != threading.get_ident()  # a new file has to be opened
     shared.close()
 
 

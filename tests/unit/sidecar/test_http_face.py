@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
-from retunable.sidecar.http_face import HttpFace, Request, parse
+from retunable.sidecar.http_face import HttpFace
+from retunable.sidecar.http_message import Request, parse
 
 
-def ask(path: str, *, method: str = "GET", given: str = "", token: str | None = None) -> HTTPStatus:
-    face = HttpFace(lambda: {"id": "shop"}, api_token=token)
-    return face.answer(Request(method, path, {"dapr-api-token": given})).status
+@dataclass(frozen=True)
+class Drawer:
+    """A secret store that holds these and nothing else."""
+
+    holds: Mapping[str, Mapping[str, str]]
+    type: str = "secretstores.test"
+
+    def get(self, name: str) -> Mapping[str, str] | None:
+        return self.holds.get(name)
+
+    def get_all(self) -> Mapping[str, Mapping[str, str]]:
+        return self.holds
+
+
+SECRETS = {"vault": Drawer({"a/b": {"a/b": "s"}})}
+
+
+def response(path: str, *, method: str = "GET", given: str = "", token: str | None = None) -> Any:
+    face = HttpFace(lambda: {"id": "shop"}, secrets=SECRETS, api_token=token)
+    return face.answer(Request(method, path, {"dapr-api-token": given}))
+
+
+def ask(path: str, **more: Any) -> HTTPStatus:
+    status: HTTPStatus = response(path, **more).status
+    return status
 
 
 @pytest.mark.parametrize("path", ["/v1.0/healthz", "/v1.0/healthz/outbound"])
@@ -26,10 +52,18 @@ def test_metadata_needs_the_token_where_one_is_set() -> None:
 
 
 def test_whatever_else_dapr_has_is_refused_by_name() -> None:
-    face = HttpFace(dict, api_token=None)
-    response = face.answer(Request("POST", "/v1.0/publish/pubsub/t", {}))
-    assert response.status == HTTPStatus.NOT_IMPLEMENTED
-    assert "POST /v1.0/publish/pubsub/t" in response.body["message"]
+    refused = response("/v1.0/publish/pubsub/t", method="POST")
+    assert refused.status == HTTPStatus.NOT_IMPLEMENTED
+    assert "POST /v1.0/publish/pubsub/t" in refused.body["message"]
+
+
+def test_a_secret_is_given_by_its_name_as_a_url_has_it() -> None:
+    assert response("/v1.0/secrets/vault/a%2Fb?metadata.x=y").body == {"a/b": "s"}
+
+
+def test_a_secret_needs_the_token_where_one_is_set() -> None:
+    assert ask("/v1.0/secrets/vault/a%2Fb", token="s3cret") == HTTPStatus.UNAUTHORIZED
+    assert ask("/v1.0/secrets/vault/a%2Fb", token="s3cret", given="s3cret") == HTTPStatus.OK
 
 
 def test_a_request_is_read() -> None:

@@ -34,7 +34,7 @@ async def next_of(stream: Stream) -> Message:
 @asynccontextmanager
 async def reading(database: Database) -> AsyncIterator[Stream]:
     """Read as one app does from its start to its end."""
-    watch = ChangeWatch(database.path, poll_seconds=0.001)
+    watch = ChangeWatch(database.path)
     async with Topics(database, watch, app_id="shop").stream(ORDERS) as stream:
         yield stream
 
