@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from retunable.events.publisher import EventPublisher
 
 FIRST_SNAPSHOT_POLL_SECONDS: Final = 0.1
+LOOK_AFTER_SECONDS: Final = 0.02
+"""So long after an item changed heartbeats look at it: whoever runs on it comes first."""
 
 
 class StartedAgent:
@@ -66,9 +68,7 @@ class StartedAgent:
         self._users = Users(program.user_key)
         self._outbox = Outbox(program.events_file)
         self._direct_writes = DirectWrites(
-            declaration=program.declaration,
-            replica=replica_name(),
-            put=self._outbox.put_unhurried,
+            declaration=program.declaration, replica=replica_name(), put=self._outbox.put_unhurried
         )
         self._expired_flags = ExpiredFlags(on_expiry=self._status_may_differ)
         self._told = self.status
@@ -218,6 +218,9 @@ class StartedAgent:
 
     def _items_changed(self, changes: tuple[ItemChange, ...], store: StoreKind) -> None:
         self._direct_writes.saw(changes, store)
+        asyncio.get_running_loop().call_later(LOOK_AFTER_SECONDS, self._look)
+
+    def _look(self) -> None:
         if self._heartbeats is not None:
             self._heartbeats.look()
 
@@ -225,8 +228,7 @@ class StartedAgent:
         self._changes.tell(old, new)  # the program first, and then who only looks on
         self._providers.note_refusal(None)
         self._expired_flags.watch(new)
-        if self._heartbeats is not None:
-            self._heartbeats.look()
+        self._look()
 
     async def _status_changed(self, old: LiveStatus | None, new: LiveStatus) -> None:
         del old
@@ -237,8 +239,7 @@ class StartedAgent:
 
     def _tell_status(self, new: AgentStatus) -> None:
         old, self._told = self._told, new
-        if self._heartbeats is not None:
-            self._heartbeats.look()
+        self._look()
         self._statuses.tell(old, new)
 
     def _warm_up(self) -> None:

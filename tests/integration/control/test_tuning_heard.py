@@ -25,7 +25,7 @@ def test_a_write_from_another_folder_is_waited_for_on_every_live_replica(
     world: World, tmp_path: Path
 ) -> None:
     (elsewhere := tmp_path / "elsewhere").mkdir()
-    (elsewhere / "batch.json").write_text(json.dumps({"role": "Of a batch", "goal": "Help"}))
+    (elsewhere / "batch.json").write_text(json.dumps({"temperature": 1, "goal": "Help"}))
     world.control()
     lenient, strict = world.replica(), world.replica(limit=10, beat_seconds=60)
     world.replica("billing", environment="staging", prefix="b/")
@@ -35,11 +35,14 @@ def test_a_write_from_another_folder_is_waited_for_on_every_live_replica(
     def tune(*words: str, code: int = 0) -> dict[str, Any]:
         return world.retune_json(*words, code=code, folder=elsewhere)
 
-    taken = tune("set", "agent_role", "Tuned", *PATIENT)
+    taken = tune("set", "llm_temperature", "0.5", *PATIENT)
     assert sorted(one["replica"].rpartition(":")[2] for one in taken["replicas"]) == sorted(
         str(one.process.pid) for one in (lenient, strict)
     )
     assert (outcomes(taken), taken["confirmed"]) == (["applied", "applied"], True)
+
+    # The agent runs on the same as before, so that only what it read tells that it read this.
+    assert outcomes(tune("set", "llm_temperature", "0.50", *PATIENT)) == ["applied", "applied"]
 
     refused = tune("set", "max_iterations", "20", *PATIENT, code=ExitCode.REJECTED)
     [reason] = [one["reason"] for one in refused["replicas"] if one["outcome"] == "rejected"]
@@ -47,7 +50,7 @@ def test_a_write_from_another_folder_is_waited_for_on_every_live_replica(
 
     assert outcomes(tune("unset", "max_iterations", *PATIENT)) == ["applied", "applied"]
     said = world.retune("set", "--file", "batch.json", *PATIENT, folder=elsewhere).stdout
-    assert "role stay covered by field keys" in said
+    assert "temperature stay covered by field keys" in said
     assert "all 2 live replicas took it within" in said
 
     strict.process.send(signal.SIGSTOP)
