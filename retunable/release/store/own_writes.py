@@ -43,8 +43,12 @@ def _writes(entry: Entry) -> Iterator[Write]:
             for key, change in changes.items():
                 yield key, change["old"], change["new"]
         case {"data": {"overrides": dict(cleared)}}:
-            for key, (value, _) in cleared.items():
-                yield key, value, None
+            for key, stood in cleared.items():
+                match stood:
+                    case [str(value), _]:
+                        yield key, value, None
+                    case _:
+                        pass  # nothing was shown there, or what cannot be read
 
 
 def _step(number: int, entry: Entry, write: Write) -> Sighting:

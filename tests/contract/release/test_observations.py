@@ -111,22 +111,28 @@ def test_what_another_replica_saw_in_steps_is_no_third_change(
     assert len(everywhere) == 4
 
 
+OURS = [
+    pytest.param({"changes": {"live/agent_role": {"old": "A", "new": "B"}}}, "B", id="set"),
+    pytest.param(
+        {"data": {"overrides": {"live/agent_role": ["A", ""], "live/agent_goal": None}}},
+        None,
+        id="cleared by a release",
+    ),
+]
+
+
 @pytest.mark.parametrize("told", list(permutations(range(2))))
+@pytest.mark.parametrize(("wrote", "left"), OURS)
 def test_what_a_command_of_ours_wrote_is_a_step_too(
-    store: ReleaseStore, told: tuple[int, ...]
+    store: ReleaseStore, wrote: dict[str, Any], left: str | None, told: tuple[int, ...]
 ) -> None:
     now = int(time.time() * 1000)
-    announced = {"live/agent_role": {"old": "A", "new": "B"}}
     with store.transaction() as work:
         ours = Record(
-            action="set",
-            agent="support",
-            environment="production",
-            reason="tuned",
-            data={"changes": announced, "fields": ["role"]},
+            action="set", agent="support", environment="production", reason="tuned", data=wrote
         )
         audit.append(work, ours)
-    fine = seen("r1", between=(now - 2_000, now + 5_000), old="B", new="C")
+    fine = seen("r1", between=(now - 2_000, now + 5_000), old=left, new="C")
     wide = seen("r2", between=(now - 4_000, now + 5_000), old="A", new="C")
     elsewhere = replace(wide, event_id=str(uuid.uuid4()), environment="staging")
     take(store, elsewhere, *((fine, wide)[place] for place in told))
@@ -134,7 +140,7 @@ def test_what_a_command_of_ours_wrote_is_a_step_too(
     with store.snapshot() as work:
         stands = observations.shown(work, list(audit.entries(work)))
         changes = {(one.environment, one.data["old"]) for one in stands if one.action == "observe"}
-    assert changes == {("production", "B"), ("staging", "A")}
+    assert changes == {("production", left), ("staging", "A")}
 
 
 def test_what_comes_after_its_steps_is_not_even_written(store: ReleaseStore) -> None:
