@@ -9,7 +9,7 @@ from retunable.config.build import build
 from retunable.config.declaration import Declaration
 from retunable.config.items import Items, StoreKind
 from retunable.config.snapshot import Snapshot
-from retunable.live.callbacks import Callback
+from retunable.live.callbacks import Callback, Callbacks
 from retunable.live.health import LiveStatus, Status
 from retunable.live.witness import ItemChange
 
@@ -37,6 +37,9 @@ class Configuration(Protocol):
 
     def on_change(self, callback: Callback[Snapshot]) -> Callable[[], None]:
         """Call back with the old and the new snapshot."""
+
+    def pass_changes_on(self, callbacks: Callbacks[Snapshot]) -> None:
+        """Tell these callbacks of each change, before those of ``on_change``."""
 
     def on_status(self, callback: Callback[LiveStatus]) -> Callable[[], None]:
         """Call back with the old and the new status."""
@@ -76,6 +79,10 @@ class CodeDefaults:
         """Never calls back."""
         del callback
         return _nothing
+
+    def pass_changes_on(self, callbacks: Callbacks[Snapshot]) -> None:
+        """Never tells of any."""
+        del callbacks
 
     def on_status(self, callback: Callback[LiveStatus]) -> Callable[[], None]:
         """Never calls back."""

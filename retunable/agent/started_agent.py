@@ -131,6 +131,7 @@ class StartedAgent:
         await parts.enter_async_context(a_sidecar(app_id=program.declaration.document_key))
         parts.push_async_callback(self._providers.close)
         await self._providers.open(program.declaration.defaults.provider)
+        self._configuration.pass_changes_on(self._changes)
         self._configuration.on_change(self._changed)
         self._configuration.on_status(self._status_changed)
         declaration = program.declaration
@@ -225,7 +226,7 @@ class StartedAgent:
             self._heartbeats.look()
 
     async def _changed(self, old: Snapshot | None, new: Snapshot) -> None:
-        self._changes.tell(old, new)  # the program first, and then who only looks on
+        del old
         self._providers.note_refusal(None)
         self._expired_flags.watch(new)
         self._look()

@@ -27,6 +27,7 @@ class Callbacks(Generic[Value]):
 
     def __init__(self) -> None:
         self._subscribers: tuple[_Subscriber[Value], ...] = ()
+        self._groups: tuple[Callbacks[Value], ...] = ()
 
     def add(self, callback: Callback[Value]) -> Callable[[], None]:
         """Add a callback; calling what is returned takes it away again."""
@@ -38,8 +39,14 @@ class Callbacks(Generic[Value]):
 
         return remove
 
+    def pass_on(self, group: Callbacks[Value]) -> None:
+        """Tell a group of somebody else's too, for ever; ``cancel`` leaves that alone."""
+        self._groups = (*self._groups, group)
+
     def tell(self, old: Value | None, new: Value) -> None:
         """Tell everybody that ``old`` became ``new``; returns at once."""
+        for group in self._groups:
+            group.tell(old, new)
         for subscriber in self._subscribers:
             subscriber.tell(old, new)
 

@@ -17,7 +17,7 @@ from retunable.config.declaration import Declaration
 from retunable.config.items import Items, StoreKind
 from retunable.config.snapshot import Snapshot
 from retunable.errors import ConfigurationError, NotReady
-from retunable.live.callbacks import Callback
+from retunable.live.callbacks import Callback, Callbacks
 from retunable.live.health import LiveStatus
 from retunable.live.last_good_file import LastGoodFile, Owner
 from retunable.live.memory import Memory
@@ -91,6 +91,10 @@ class LiveConfiguration:
         thread.
         """
         return self._cell.changes.add(callback)
+
+    def pass_changes_on(self, callbacks: Callbacks[Snapshot]) -> None:
+        """Tell these callbacks of each change, before those of ``on_change``."""
+        self._cell.changes.pass_on(callbacks)
 
     def on_status(self, callback: Callback[LiveStatus]) -> Callable[[], None]:
         """Call ``callback(old, new)`` when state, reason, stream or replacements change.

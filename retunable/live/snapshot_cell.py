@@ -139,7 +139,8 @@ class SnapshotCell:
 
     def _swapped(self, old: Snapshot | None, new: Snapshot) -> None:
         self.changes.tell(old, new)
-        for line in applied_lines(old, new, field_keys=self._declaration.field_keys):
-            logger.info("%s", line)
+        if logger.isEnabledFor(logging.INFO):
+            for line in applied_lines(old, new, field_keys=self._declaration.field_keys):
+                logger.info("%s", line)
         for line in rejected_lines(old, new):
             logger.warning("%s", line)

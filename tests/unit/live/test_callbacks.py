@@ -145,3 +145,27 @@ async def test_a_callback_that_returns_a_coroutine_is_awaited() -> None:
     callbacks.add(lambda _, new: later(new))
     callbacks.tell(None, 7)
     await until(lambda: done == [7])
+
+
+async def test_a_group_of_somebody_elses_is_told_first_and_outlives_the_end() -> None:
+    told: list[str] = []
+    over = asyncio.Event()
+
+    async def first(_: str | None, new: str) -> None:
+        told.append(f"first {new}")
+
+    async def then(_: str | None, new: str) -> None:
+        told.append(f"then {new}")
+        over.set()
+
+    theirs: Callbacks[str] = Callbacks()
+    theirs.add(first)
+    ours: Callbacks[str] = Callbacks()
+    ours.add(then)
+    ours.pass_on(theirs)
+    ours.tell(None, "a")
+    await asyncio.wait_for(over.wait(), 10)
+    ours.tell("a", "b")
+    ours.cancel()
+    await asyncio.sleep(0)
+    assert told == ["first a", "then a", "first b"]
