@@ -123,3 +123,9 @@ def test_what_was_told_twice_or_late_is_counted_once(ended: Ended, bot: Site) ->
     started = sum(row.started for row in ended.world.counts(ended.rollouts[bot]))
 
     assert started == len({row.run for row in rows if row.kind == "exposure"})
+
+
+def test_runs_of_a_real_agent_say_which_tool_code_they_began_on(ended: Ended) -> None:
+    [code] = {row.tool_code for row in ended.world.told(ended.rollouts[DYING])}
+
+    assert code.startswith("sha256:")
