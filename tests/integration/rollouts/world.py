@@ -58,7 +58,7 @@ QUICK: Mapping[str, Any] = {
     "judged": [{"metric": "error", "margin": 0.4}],
     "promote_at": 1000,
     "window_seconds": 0.1,
-    "run_timeout_seconds": 4.0,
+    "run_timeout_seconds": 3.0,
     "stage_users": 8,
     "stage_seconds": 0.2,
     "canary_users": 30,
