@@ -18,6 +18,13 @@ from retunable.release.store.rollouts import Rollout
 
 WIDTH: Final = 41
 _LOWEST, _HIGHEST = 0.1, 10.0
+_WHY: Final = {
+    "anonymous": "without a user",
+    "outside": "of users outside the stages so far",
+    "pinned": "of conversations pinned before",
+    "other_tools": "on other tool code",
+    "enrolled_before_restart": "of users compared before the evidence was discarded",
+}
 
 
 def status(place: Place, *, output: Output) -> ExitCode:
@@ -35,7 +42,7 @@ def status(place: Place, *, output: Output) -> ExitCode:
                     work, row.agent, environment=row.environment, rollout=row.id
                 )
             ]
-    shown = verdict_json(verdict, follower.analysis.counts)
+    shown = verdict_json(verdict, follower.analysis)
     for line in lines(row, shown):
         output.line(line)
     for step in steps[-3:]:
@@ -64,6 +71,8 @@ def lines(row: Rollout, verdict: Mapping[str, Any]) -> list[str]:
         f"matured users: {matured['canary']} on the canary, {matured['control']} beside it",
         f"now: {verdict['decision']}, {verdict['reason']}",
     ]
+    if left_out := _left_out(verdict["uncounted"]):
+        said.append(f"runs that are not compared: {left_out}")
     if verdict["metrics"]:
         said.append(f"{'':24}{_scale()}  bad on canary, control; times as many as on stable")
     said += [_metric_line(metric) for metric in verdict["metrics"]]
@@ -77,6 +86,10 @@ def drawn(low: float, high: float | None) -> str:
     cells[first : last + 1] = ["━"] * (last - first + 1)
     cells[WIDTH // 2] = "┿" if first <= WIDTH // 2 <= last else "│"
     return "".join(cells)
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {_WHY[why]}" for why, count in counts.items() if count)
 
 
 def _metric_line(metric: Mapping[str, Any]) -> str:

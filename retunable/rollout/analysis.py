@@ -8,13 +8,13 @@ little is known of stable: two arms of which nothing is heard are alike, and pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import inf
-from typing import Final
+from typing import Any, Final, Self
 
 from retunable.config.stages import Cohort
-from retunable.rollout.enrolment import Enrolment
+from retunable.rollout.enrolment import Enrolment, Uncounted
 from retunable.rollout.events import Event, Exposure
 from retunable.rollout.metrics import Limits
 from retunable.rollout.policy import Policy
@@ -25,6 +25,8 @@ from retunable.rollout.verdict import Decision, Look, Verdict, judge
 GROWS: Final = frozenset({Decision.GROW, Decision.PROMOTE})
 MISSING_AT_MOST: Final = 0.1
 """The part of the control's users that may have a run without an end, which counts as an error."""
+FORM: Final = 1
+"""Of what ``Analysis.to_json`` gives; a release that counts otherwise raises it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,15 @@ class Basis:
     flags: str
     tools: str | None
     overrides: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in which it is kept."""
+        return {**asdict(self), "overrides": list(self.overrides)}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """Read ``to_json``'s form."""
+        return cls(**{**kept, "overrides": tuple(kept["overrides"])})
 
 
 class Analysis:
@@ -75,6 +86,11 @@ class Analysis:
         return self._basis
 
     @property
+    def uncounted(self) -> Uncounted:
+        """The runs that are reported and not tested."""
+        return self._enrolment.uncounted
+
+    @property
     def counts(self) -> tuple[CohortCounts, ...]:
         """The counts of now."""
         return self._enrolment.tally.counts()
@@ -89,7 +105,7 @@ class Analysis:
         if run.tool_code == self._basis.tools:
             self._enrolment.see(event)
         else:
-            self._enrolment.pass_over(run)
+            self._enrolment.pass_over(event)
 
     def mature(self, now: float) -> None:
         """Decide who has matured by now; what comes later changes nothing of them."""
@@ -109,6 +125,32 @@ class Analysis:
         self.restarts += 1
         self._enrolment.restart()
         return True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return where it stands, which ``resume`` reads; users who are decided are not in it."""
+        return {
+            "form": FORM,
+            "basis": self._basis.to_json(),
+            "restarts": self.restarts,
+            "now": self._now,
+            "tool_codes": self._tool_codes.to_json(),
+            "enrolment": self._enrolment.to_json(),
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from ``to_json`` of an analysis of the same rollout; nothing was seen here yet."""
+        self._basis = Basis.from_json(kept["basis"])
+        self.restarts, self._now = kept["restarts"], kept["now"]
+        self._tool_codes.resume(kept["tool_codes"])
+        self._enrolment.resume(kept["enrolment"])
+
+    def knows(self, user: str) -> bool:
+        """Tell whether a user was met, as far as this one has been told."""
+        return self._enrolment.knows(user)
+
+    def recall(self, *, decided: Iterable[str], earlier: Iterable[str]) -> None:
+        """Be told of users whom the analysis that this one goes on from had met."""
+        self._enrolment.recall(decided=decided, earlier=earlier)
 
     def judge(
         self, *, now: float, started_at: float, stage_started_at: float, stage: int, stages: int

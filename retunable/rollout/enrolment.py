@@ -8,9 +8,9 @@ without an end is an error. What arrives later, or again, changes nothing.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import assert_never
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, assert_never
 
 from retunable.config.stages import Cohort, Place
 from retunable.rollout.events import Event, Exposure, Outcome, Rating
@@ -44,7 +44,7 @@ class User:
 
 @dataclass(slots=True)
 class Uncounted:
-    """Runs that are reported and not tested, by why."""
+    """Starts of runs that are reported and not tested, by why; of the analysis of now."""
 
     anonymous: int = 0
     outside: int = 0
@@ -75,12 +75,16 @@ class Enrolment:
         self._decided: set[str] = set()
         self._earlier: set[str] = set()
         self._met_other_tools: set[str] = set()
-        self._left_out: set[str] = set()
 
     def see(self, event: Event) -> None:
-        """Take an event, in whatever order and however often it comes."""
+        """Take an event, in whatever order and however often it comes.
+
+        Only ``uncounted`` takes a start that comes twice for two.
+        """
         match event:
             case Exposure():
+                if self._is_left_out(event):
+                    self._count_left_out(event)
                 self._run_of(event)
             case Outcome(exposure=exposure):
                 run = self._run_of(exposure)
@@ -103,27 +107,63 @@ class Enrolment:
             self._decided.add(name)
             self._decide(user)
 
-    def pass_over(self, exposure: Exposure) -> None:
-        """Leave out a run on other tools; its user is not enrolled by a later analysis either."""
-        if exposure.user is not None:
+    def pass_over(self, event: Event) -> None:
+        """Leave out a run on other tools; a user whom it could have enrolled never is."""
+        exposure = event if isinstance(event, Exposure) else event.exposure
+        if exposure.user is not None and exposure.is_comparable:
             self._met_other_tools.add(exposure.user)
-        if exposure.run not in self._left_out:
-            self._left_out.add(exposure.run)
+        if isinstance(event, Exposure):
             self.uncounted.other_tools += 1
 
     def restart(self) -> None:
         """Discard the evidence; whoever met the rollout already is not enrolled again."""
         self._earlier |= self._decided | self._users.keys() | self._met_other_tools
         self._users, self._due, self._decided = {}, [], set()
-        self.tally = Tally(self._cohorts)
+        self.tally, self.uncounted = Tally(self._cohorts), Uncounted()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``resume`` goes on from: the counts, and the users who are not decided yet.
+
+        Those who are decided are not in it, for they are most of all: ``recall`` names them again.
+        """
+        return {
+            "tally": self.tally.to_json(),
+            "uncounted": asdict(self.uncounted),
+            "users": [_user_json(name, user) for name, user in self._users.items()],
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from ``to_json`` of the same cohorts; nobody was seen here yet."""
+        self.tally.resume(kept["tally"])
+        self.uncounted = Uncounted(**kept["uncounted"])
+        self._users = dict(map(_user_of, kept["users"]))
+        self._due = [(user.enrolled_at, name) for name, user in self._users.items()]
+        heapq.heapify(self._due)
+
+    def knows(self, user: str) -> bool:
+        """Tell whether a user was met, as far as this one has been told."""
+        return (
+            user in self._users
+            or user in self._decided
+            or user in self._earlier
+            or user in self._met_other_tools
+        )
+
+    def recall(self, *, decided: Iterable[str], earlier: Iterable[str]) -> None:
+        """Be told of users met before what it resumed from: in this analysis, or in one before.
+
+        Who had met other tools alone needs no telling: a restart makes it one of those before.
+        """
+        self._decided.update(decided)
+        self._earlier.update(earlier)
+
+    def _is_left_out(self, exposure: Exposure) -> bool:
+        return exposure.user is None or not exposure.is_comparable or exposure.user in self._earlier
 
     def _run_of(self, exposure: Exposure) -> Run | None:
         """Return the run of an event; None where the event has no effect."""
         name, place = exposure.user, exposure.place
-        if name is None or place is None or exposure.pinned_before or name in self._earlier:
-            self._leave_out(exposure)
-            return None
-        if name in self._decided:
+        if name is None or place is None or self._is_left_out(exposure) or name in self._decided:
             return None
         user = self._users.get(name)
         if user is None:
@@ -138,10 +178,7 @@ class Enrolment:
         run.started_at = min(run.started_at, exposure.started_at)
         return run
 
-    def _leave_out(self, exposure: Exposure) -> None:
-        if exposure.run in self._left_out:
-            return
-        self._left_out.add(exposure.run)
+    def _count_left_out(self, exposure: Exposure) -> None:
         if exposure.user is None:
             self.uncounted.anonymous += 1
         elif exposure.place is None:
@@ -163,3 +200,20 @@ def _bad_in(run: Run, *, first: bool) -> frozenset[Metric]:
     if run.disliked:
         bad |= {Metric.DISLIKED}
     return bad if first else bad - OF_FIRST_RUN
+
+
+def _user_json(name: str, user: User) -> list[Any]:
+    runs = [
+        [run.id, run.started_at, None if run.bad is None else sorted(run.bad), run.disliked]
+        for run in user.runs.values()
+    ]
+    return [name, *user.place, user.enrolled_at, runs]
+
+
+def _user_of(kept: Sequence[Any]) -> tuple[str, User]:
+    name, cohort, arm, enrolled_at, told = kept
+    runs = {
+        run: Run(run, started_at, None if bad is None else frozenset(map(Metric, bad)), disliked)
+        for run, started_at, bad, disliked in told
+    }
+    return name, User(Place(cohort, arm), enrolled_at, runs)

@@ -29,6 +29,11 @@ class Exposure:
     pinned_before: bool = False
     tool_code: str = ""
 
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it may count for its user, if it has one."""
+        return self.place is not None and not self.pinned_before
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

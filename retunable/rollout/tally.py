@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from retunable.config.stages import Arm, Cohort, Place
-from retunable.rollout.metrics import Metric
+from retunable.rollout.metrics import NOTHING_BAD, Metric
 
 LONGEST_QUEUE: Final = 64
 """How many users of one arm wait for a partner: with unequal arms the oldest are let go, so that
@@ -77,6 +77,15 @@ class Tally:
         """Return the counts of now, one entry a cohort."""
         return tuple(cohort.counts() for cohort in self._cohorts)
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return all that is counted, which ``resume`` reads."""
+        return [cohort.to_json() for cohort in self._cohorts]
+
+    def resume(self, kept: Sequence[Mapping[str, Any]]) -> None:
+        """Go on from ``to_json`` of the same cohorts; nobody was counted here yet."""
+        for cohort, counted in zip(self._cohorts, kept, strict=True):
+            cohort.resume(counted)
+
 
 class _CohortTally:
     def __init__(self, canary_share: float) -> None:
@@ -127,9 +136,35 @@ class _CohortTally:
             pairs={metric: self._pairs(metric) for metric in Metric},
         )
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "enrolled": dict(self.enrolled),
+            "matured": dict(self.matured),
+            "missing": dict(self.missing),
+            "bad": _by_metric(self.bad),
+            "pairs": self.pairs,
+            "discordant": _by_metric(self.discordant),
+            "waiting": {arm: [sorted(bad) for bad in queue] for arm, queue in self.waiting.items()},
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        for counter in ("enrolled", "matured", "missing"):
+            getattr(self, counter).update(kept[counter])
+        for metric, arm, count in kept["bad"]:
+            self.bad[Metric(metric), arm] = count
+        self.pairs = kept["pairs"]
+        for metric, arm, count in kept["discordant"]:
+            self.discordant[Metric(metric), arm] = count
+        for arm, queue in self.waiting.items():
+            queue.extend(frozenset(map(Metric, bad)) or NOTHING_BAD for bad in kept["waiting"][arm])
+
     def _pairs(self, metric: Metric) -> Pairs:
         worse, better = self.discordant[metric, "canary"], self.discordant[metric, "control"]
         return Pairs(worse, better, self.pairs - worse - better)
+
+
+def _by_metric(counter: Counter[tuple[Metric, Arm]]) -> list[tuple[Metric, Arm, int]]:
+    return [(metric, arm, count) for (metric, arm), count in counter.items()]
 
 
 def _arms(counter: Counter[Arm]) -> Arms:

@@ -5,6 +5,8 @@ What was compared on one code says nothing of another, so no run counts beside t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class ToolCodes:
     """Follows the runs of one rollout; a code on which none began for a while is gone."""
@@ -16,6 +18,14 @@ class ToolCodes:
     def saw(self, code: str, *, started_at: float) -> None:
         """Note that a run began on a code."""
         self._last_start[code] = max(started_at, self._last_start.get(code, started_at))
+
+    def to_json(self) -> dict[str, float]:
+        """Return when the last run began on each code, which ``resume`` reads."""
+        return dict(self._last_start)
+
+    def resume(self, kept: Mapping[str, float]) -> None:
+        """Go on from ``to_json``."""
+        self._last_start = dict(kept)
 
     def in_use(self, now: float) -> frozenset[str]:
         """Return the codes on which a run began lately."""

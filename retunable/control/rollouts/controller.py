@@ -51,7 +51,7 @@ class Controller:
     open_publisher: Callable[[], Publisher]
     key: SigningKey | None = None
     _followers: dict[str, Follower] = field(default_factory=dict)
-    _one_at_a_time: Lock = field(default_factory=Lock)
+    _turns: dict[str, Lock] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict)
 
     def publish(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,8 @@ class Controller:
     def judge(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``over``, ``move`` (None for none) and ``wait_seconds``."""
         try:
-            with self._one_at_a_time:
+            # One rollout's long reading holds up no other's.
+            with self._turns.setdefault(data["rollout"], Lock()):
                 return self._judged(data["rollout"])
         except _AWAY as error:
             self._say(data["rollout"], str(error))
@@ -119,8 +120,9 @@ class Controller:
             if basis != follower.analysis.basis:
                 move: Move | None = restart(now, basis, after=run_events.newest(work))
             else:
-                numbers = verdict_json(verdict, follower.analysis.counts, heard)
+                numbers = verdict_json(verdict, follower.analysis, heard)
                 move = decide(now, verdict, heard, numbers)
+            follower.keep(work)
         return {
             "over": False,
             "move": move and asdict(move),

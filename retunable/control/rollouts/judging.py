@@ -14,10 +14,9 @@ from typing import Any, assert_never
 from retunable.control.rollouts.prometheus import Ringing
 from retunable.release.publishing.rollouts import Move
 from retunable.release.store.rollouts import Rollout
-from retunable.rollout.analysis import Basis
+from retunable.rollout.analysis import Analysis, Basis
 from retunable.rollout.evidence import MetricEvidence
 from retunable.rollout.policy_document import Alarm
-from retunable.rollout.tally import CohortCounts
 from retunable.rollout.verdict import Decision, Verdict
 
 
@@ -78,17 +77,12 @@ def restart(row: Rollout, basis: Basis, *, after: int) -> Move:
         state=row.state,
         reason="what is compared has changed: the evidence begins anew",
         based_on=row.step,
-        numbers={"basis": basis_json(basis), "after": after},
+        numbers={"basis": basis.to_json(), "after": after},
     )
 
 
-def basis_json(basis: Basis) -> dict[str, Any]:
-    """Return a basis as it is kept."""
-    return {**asdict(basis), "overrides": list(basis.overrides)}
-
-
 def verdict_json(
-    verdict: Verdict, counts: Sequence[CohortCounts], heard: Sequence[Heard] = ()
+    verdict: Verdict, analysis: Analysis, heard: Sequence[Heard] = ()
 ) -> dict[str, Any]:
     """Return a verdict with its numbers, as the audit and ``status`` show it."""
     return {
@@ -107,8 +101,9 @@ def verdict_json(
                 "matured": asdict(cohort.matured),
                 "missing": asdict(cohort.missing),
             }
-            for cohort in counts
+            for cohort in analysis.counts
         ],
+        "uncounted": asdict(analysis.uncounted),
     }
 
 

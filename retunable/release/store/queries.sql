@@ -264,6 +264,28 @@ SELECT arrived, arrived_at, kind, run, user_hmac, bucket, arm, cohort, variant, 
     started_ms, state, guardrail_failures, limit_hit, latency_ms, cost, rating, tool_code
 FROM release_run_events WHERE rollout = :id AND arrived > :after ORDER BY arrived LIMIT :at_most
 
+-- name: met_users (postgresql)
+-- Pinned runs, and those whose caller got another variant than the split said, compare nothing.
+SELECT user_hmac, tool_code, min(arrived) AS first FROM release_run_events
+WHERE user_hmac IN (SELECT jsonb_array_elements_text(CAST(:users AS jsonb))) AND rollout = :id
+    AND arrived <= :up_to AND cohort < :cohorts AND NOT coalesce(pinned, false)
+    AND coalesce(arm = 'canary', false) = coalesce(variant = 'canary', false)
+GROUP BY user_hmac, tool_code
+
+-- name: met_users (sqlite)
+SELECT user_hmac, tool_code, min(arrived) AS first FROM release_run_events
+WHERE user_hmac IN (SELECT value FROM json_each(:users)) AND rollout = :id
+    AND arrived <= :up_to AND cohort < :cohorts AND NOT coalesce(pinned, false)
+    AND coalesce(arm = 'canary', false) = coalesce(variant = 'canary', false)
+GROUP BY user_hmac, tool_code
+
+-- name: checkpoint
+SELECT arrived, data FROM release_rollout_checkpoints WHERE rollout = :id
+
+-- name: add_checkpoint
+INSERT INTO release_rollout_checkpoints (rollout, arrived, data) VALUES (:id, :arrived, :data)
+ON CONFLICT (rollout) DO UPDATE SET arrived = excluded.arrived, data = excluded.data
+
 -- name: newest_run_event
 SELECT coalesce(max(arrived), 0) AS arrived FROM release_run_events
 
@@ -328,6 +350,13 @@ DELETE FROM release_run_events WHERE arrived_at < :before AND (rollout IS NULL O
             JOIN release_audit AS audit USING (sequence) WHERE ended.rollout = rollouts.id
                 AND ended.state IN ('promoted', 'rolled back', 'stopped', 'aborted')
                 AND audit.at < :before)))
+
+-- name: forget_checkpoints
+DELETE FROM release_rollout_checkpoints WHERE EXISTS (
+    SELECT 1 FROM release_rollout_steps AS ended JOIN release_audit AS audit USING (sequence)
+    WHERE ended.rollout = release_rollout_checkpoints.rollout
+        AND ended.state IN ('promoted', 'rolled back', 'stopped', 'aborted')
+        AND audit.at < :before)
 
 -- name: detail_of_rollouts
 SELECT sequence, id, agent, environment, version, checksum FROM release_rollouts ORDER BY sequence

@@ -77,6 +77,22 @@ def run_events(work: Transaction, id: str, *, after: int, at_most: int) -> Seque
     return work.rows("run_events", id=id, after=after, at_most=at_most)
 
 
+def met(
+    work: Transaction,
+    id: str,  # noqa: A002
+    users: Iterable[str],
+    *,
+    up_to: int,
+    cohorts: int,
+) -> Sequence[Any]:
+    """Return which of some users had a run that is compared, up to a row: by user and tool code.
+
+    ``first`` is the first such row; ``cohorts`` is how many the rollout has.
+    """
+    asked = to_json(sorted(users)).decode()
+    return work.rows("met_users", id=id, users=asked, up_to=up_to, cohorts=cohorts)
+
+
 def newest(work: Transaction) -> int:
     """Return the place of the newest row of all, 0 for none."""
     row = work.first("newest_run_event")
@@ -112,7 +128,8 @@ def usage(work: Transaction, agent: str, *, environment: str, since: datetime) -
 
 def forget_users(work: Transaction) -> None:
     """Delete the rows whose rollout has been over for 30 days, and others of that age."""
-    work.run("forget_run_events", before=work.now - KEPT)
+    for query in ("forget_run_events", "forget_checkpoints"):
+        work.run(query, before=work.now - KEPT)
 
 
 def _keep(work: Transaction, rows: list[Row]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -13,13 +13,15 @@ import pytest
 from retunable.control.rollouts import following
 from retunable.control.rollouts.following import Follower
 from retunable.events.event import Exposure, Outcome
-from retunable.release.store import rollouts, run_events
+from retunable.release.store import checkpoints, rollouts, run_events
+from retunable.release.store.checkpoints import Checkpoint
 from retunable.release.store.rollouts import Draft, Rollout
 from retunable.rollout.metrics import Metric
 from tests.contract.release.steps import save
 
 if TYPE_CHECKING:
     from retunable.release.store.release_store import ReleaseStore
+    from tests.contract.release.homes import Home
 
 BASIS: dict[str, Any] = {
     "stable_checksum": "s",
@@ -189,3 +191,99 @@ def test_other_tool_code_is_passed_over_and_then_compared_anew_by_whoever_follow
     counts = in_the_end(followed, store, row)
     assert 0 < sum(counts[0]["enrolled"].values()) <= 20
     assert in_the_end(Follower(row), store, row) == counts
+
+
+class Looks:
+    """A follower that looks again and again, and in its place one that starts anew at each look."""
+
+    def __init__(self, store: ReleaseStore, row: Rollout) -> None:
+        self.store, self.row = store, row
+        self.whole = Follower(row)
+        self.rows_read = 0
+
+    def look(self) -> None:
+        anew = Follower(self.row)
+        with self.store.transaction() as work:
+            self.whole.judge(work, self.row)
+            anew.judge(work, self.row)
+            anew.keep(work)
+        assert anew.analysis.counts == self.whole.analysis.counts
+        assert anew.analysis.uncounted == self.whole.analysis.uncounted
+        self.rows_read += anew.rows_read
+
+    def restart(self, **basis: Any) -> None:
+        with self.store.transaction() as work:
+            rollouts.take_step(
+                work,
+                self.row,
+                state="running",
+                reason="test",
+                numbers={"basis": {**BASIS, **basis}, "after": run_events.newest(work)},
+            )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_starts_from_a_checkpoint_counts_as_who_read_everything_and_reads_the_rest_alone(
+    store: ReleaseStore, row: Rollout, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "KEEP_EVERY", 1)
+    monkeypatch.setattr(following, "PAGE", 7)
+    luck, looks = random.Random(seed), Looks(store, row)
+    for number in range(12):
+        code = luck.choice(["old", "old", "new"])
+        first = luck.randrange(10 * number + 1)
+        told(store, luck, range(first, first + 12), code)
+        looks.look()
+        if number in (4, 8):
+            looks.restart(flags=f"g{number}", tools=code)
+            told(store, luck, range(20, 30), code)
+    looks.look()
+
+    assert looks.whole.analysis.restarts == 2
+    assert looks.rows_read == looks.whole.rows_read
+
+
+def test_a_checkpoint_on_another_basis_or_in_another_form_is_not_gone_on_from(
+    store: ReleaseStore, row: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "KEEP_EVERY", 1)
+    luck, looks = random.Random(1), Looks(store, row)
+    told(store, luck, range(30))
+    looks.look()
+    with store.snapshot() as work:
+        kept = checkpoints.checkpoint(work, row.id)
+    assert kept is not None
+    for change in ({"form": 0}, {"basis": {**BASIS, "flags": "other"}}):
+        data = {**kept.data, "analysis": {**kept.data["analysis"], **change}}
+        with store.transaction() as work:
+            checkpoints.keep(work, row.id, Checkpoint(kept.arrived, data))
+        anew = Follower(row)
+        anew.catch_up(store)
+        assert anew.rows_read == looks.whole.rows_read
+
+
+def test_a_cohort_that_the_rollout_has_not_compares_nothing(
+    store: ReleaseStore, row: Rollout
+) -> None:
+    began, _ = runs(random.Random(1), 0, range(1))
+    with store.transaction() as work:
+        run_events.take_exposures(work, [replace(began[0], cohort=7)])
+
+    assert sum(look(Follower(row), store, row)[0]["enrolled"].values()) == 0
+
+
+def test_a_checkpoint_goes_with_the_rows_of_its_users(
+    home: Home, store: ReleaseStore, row: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "KEEP_EVERY", 0)
+    Looks(store, row).look()
+    with store.transaction() as work:
+        run_events.forget_users(work)
+        assert checkpoints.checkpoint(work, row.id) is not None
+        rollouts.take_step(work, row, state="aborted", reason="test")
+    home.unguarded(
+        "UPDATE release_audit SET at = '2001-01-01T00:00:00.000Z' WHERE action = 'decide'"
+    )
+    with store.transaction() as work:
+        run_events.forget_users(work)
+        assert checkpoints.checkpoint(work, row.id) is None

@@ -135,7 +135,7 @@ def test_a_thumbs_down_is_counted_for_its_user() -> None:
     ],
 )
 def test_who_is_not_compared_is_counted_apart_and_once(run: Exposure, why: str) -> None:
-    followed = enrolment(run, Outcome(exposure=run, failed=True), run)
+    followed = enrolment(run, Outcome(exposure=run, failed=True))
 
     assert getattr(followed.uncounted, why) == 1
     assert followed.tally.counts()[0].enrolled == Arms(0, 0)
@@ -145,6 +145,7 @@ def test_after_a_restart_nobody_is_enrolled_a_second_time() -> None:
     followed = enrolment(outcome("decided"), outcome("waiting", started_at=100.0))
     followed.restart()
     for user in ("decided", "waiting", "new"):
+        followed.see(exposure(user, run=f"again-{user}", started_at=1000.0))
         followed.see(outcome(user, run=f"again-{user}", started_at=1000.0))
     followed.mature(1000 + DUE)
 
