@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, assert_never
 
+from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.event import ProviderEventDetails
+from openfeature.event import EventDetails, ProviderEvent, ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from retunable.config.snapshot import Snapshot
     from retunable.live.callbacks import Callback
 
+NAME: Final = "Retunable"
 CONVERSATION: Final = "conversation_id"
 """The attribute that names a conversation, which decides for a caller without a targeting key."""
 
@@ -69,7 +71,7 @@ class RetunableProvider(AbstractProvider):
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
-        return Metadata(name="Retunable")
+        return Metadata(name=NAME)
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Follow the agent.
@@ -78,9 +80,11 @@ class RetunableProvider(AbstractProvider):
             ProviderNotReadyError: it has no configuration yet; an event tells when it has.
         """
         del evaluation_context
+        api.add_handler(ProviderEvent.PROVIDER_READY, self._told_ready)
         self._undo = [
             self._agent.on_status(self._status_changed),
             self._agent.on_change(self._flags_changed),
+            lambda: api.remove_handler(ProviderEvent.PROVIDER_READY, self._told_ready),
         ]
         status = self._agent.status
         if status.state not in _ANSWERS:
@@ -169,8 +173,16 @@ class RetunableProvider(AbstractProvider):
         return _failed(default_value, ErrorCode.TYPE_MISMATCH, f"flag {flag_key} is a boolean")
 
     async def _status_changed(self, old: AgentStatus | None, new: AgentStatus) -> None:
-        if old is not None and old.state is new.state:
-            return
+        if old is None or old.state is not new.state:
+            self._tell(new)
+
+    def _told_ready(self, details: EventDetails) -> None:
+        """Correct the SDK, which says READY of whatever could be initialized."""
+        status = self._agent.status
+        if details.provider_name == NAME and status.state is not Status.READY:
+            self._tell(status)
+
+    def _tell(self, new: AgentStatus) -> None:
         details = ProviderEventDetails(message=new.detail)
         match new.state:
             case Status.READY:

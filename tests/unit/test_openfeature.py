@@ -228,6 +228,13 @@ async def test_a_change_of_the_agents_status_is_an_event(
     assert client.get_provider_status() is status
 
 
+async def test_a_provider_that_is_set_while_its_agent_is_stale_says_so() -> None:
+    stale = Heard(ProviderEvent.PROVIDER_STALE)
+    client = client_of(Agent(*FLAGS, state=Status.STALE))
+    assert (await stale.wait()).provider_name == "Retunable"
+    assert client.get_provider_status() is ProviderStatus.STALE
+
+
 async def test_a_stale_agent_that_is_ready_again_says_so() -> None:
     agent = Agent(*FLAGS)
     client = client_of(agent)

@@ -58,7 +58,7 @@ QUICK: Mapping[str, Any] = {
     "judged": [{"metric": "error", "margin": 0.4}],
     "promote_at": 1000,
     "window_seconds": 0.1,
-    "run_timeout_seconds": 2.5,
+    "run_timeout_seconds": 3.0,
     "stage_users": 8,
     "stage_seconds": 0.2,
     "canary_users": 30,
@@ -183,7 +183,7 @@ class World:
         site: Site = SITE,
         *,
         stages: Sequence[float] = (20, 50),
-        look_seconds: float = 0.1,
+        look_seconds: float = 0.3,
         **policy: Any,
     ) -> Rollout:
         """Start the rollout of version 2."""
