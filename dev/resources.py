@@ -98,6 +98,9 @@ def _broker(addresses: Addresses) -> list[dict[str, str]]:
         {"name": "redisHost", "value": addresses.broker_redis},
         # Else daprd tries for minutes to reach a broker that is away.
         {"name": "redisMaxRetries", "value": "0"},
+        # What a killed daprd had taken comes again after a minute otherwise.
+        {"name": "processingTimeout", "value": "2s"},
+        {"name": "redeliverInterval", "value": "1s"},
     ]
 
 

@@ -1,8 +1,9 @@
 """One rollout's analysis from beginning to end: events in, a verdict whenever one is asked for.
 
 What it compares is its ``Basis``; when that changes the evidence is discarded, and what is left
-of α halves. Runs that began on other tool code than the basis names are passed over, and while
-runs begin on several nothing grows.
+of α halves. Runs that began on other tool code than the basis names are passed over. Nothing grows
+while runs begin on several codes, while a field in which the variants differ is masked, or where too
+little is known of stable: two arms of which nothing is heard are alike, and prove nothing.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from retunable.rollout.tool_codes import ToolCodes
 from retunable.rollout.verdict import Decision, Look, Verdict, judge
 
 GROWS: Final = frozenset({Decision.GROW, Decision.PROMOTE})
+MISSING_AT_MOST: Final = 0.1
+"""The part of the control's users that may have a run without an end, which counts as an error."""
 FORM: Final = 1
 """Of what ``Analysis.to_json`` gives; a release that counts otherwise raises it."""
-_SEVERAL: Final = "replicas run {} different tool codes; it goes on when one of them is left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,20 @@ class Analysis:
             restarts=self.restarts,
         )
         verdict = judge(self.policy, self.counts, look)
-        codes = len(self._tool_codes.in_use(now))
-        if codes > 1 and verdict.decision in GROWS:
-            return replace(verdict, decision=Decision.CONTINUE, reason=_SEVERAL.format(codes))
+        why = self._held_back()
+        if why is not None and verdict.decision in GROWS:
+            return replace(verdict, decision=Decision.CONTINUE, reason=why)
         return verdict
+
+    def _held_back(self) -> str | None:
+        """Return why nothing may grow, whatever the evidence: it is not about what would ship."""
+        if self._basis.overrides:
+            return f"{', '.join(self._basis.overrides)} is overridden: nobody runs the difference"
+        codes = len(self._tool_codes.in_use(self._now))
+        if codes > 1:
+            return f"replicas run {codes} different tool codes; it goes on when one of them is left"
+        missing = sum(cohort.missing.control for cohort in self.counts)
+        matured = sum(cohort.matured.control for cohort in self.counts)
+        if missing > MISSING_AT_MOST * matured:
+            return f"{missing} of {matured} users beside the canary have a run without an end"
+        return None

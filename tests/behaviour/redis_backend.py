@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from dev.redis import RedisServer
-from dev.stack import RedisStack, Stack
+from dev.stack import RedisStack, Stack, StateChoice
 from retunable.config.items import Item, Unreadable
 from tests.behaviour.backend import UNHEARD_GOAL, UNHEARD_KEY, Fault, Write
 from tests.behaviour.daprd_backend import MAX_REPLY_BYTES, DaprdBackend
@@ -31,12 +31,18 @@ class RedisBackend(DaprdBackend[RedisStack]):
     exact_field_keys = False
 
     @classmethod
-    def create(cls, directory: Path, *, separate_state: bool = False, plain: bool = False) -> Self:
+    def create(
+        cls,
+        directory: Path,
+        *,
+        separate_state: bool = False,
+        plain: bool = False,
+        broker: RedisServer | None = None,
+    ) -> Self:
         # Dapr's documentation gives no line for redis.conf: daprd switches notifications on.
         store = RedisServer(directory / "store", notify=not plain)
-        return cls(
-            Stack.redis(directory, state="separate" if separate_state else "same", store=store)
-        )
+        state: StateChoice = "separate" if separate_state else "same"
+        return cls(Stack.redis(directory, state=state, store=store, broker=broker))
 
     @contextmanager
     def writer(self) -> Iterator[Write]:

@@ -6,10 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
 from dev.redis import RedisServer
-from dev.resources import write_atomically
 from retunable.testing import answer, refusal
 from tests.behaviour import runs
 from tests.behaviour.lab import Lab, question
@@ -70,35 +68,21 @@ def test_a_run_that_fails_or_is_stopped_is_told_too(lab: Lab) -> None:
 
 
 @pytest.fixture
-def broker(tmp_path: Path, redis_program: Path) -> Iterator[RedisServer]:
+def broker(tmp_path: Path, redis_program: Path) -> RedisServer:
     """A broker of its own, that may be away while the stores are there."""
-    with RedisServer(tmp_path / "broker") as server:
-        yield server
+    return RedisServer(tmp_path / "broker")
 
 
 @pytest.fixture
 def lab_on_broker(
     tmp_path: Path, dapr_binaries: DaprBinaries, broker: RedisServer
 ) -> Iterator[Lab]:
+    directory = tmp_path / "backend"
     with (
-        RedisBackend.create(tmp_path / "backend", separate_state=True) as backend,
+        RedisBackend.create(directory, separate_state=True, broker=broker) as backend,
         Lab(backend, tmp_path) as lab,
     ):
-        _move_pubsub(backend, broker)
         yield lab
-
-
-def _move_pubsub(backend: RedisBackend, broker: RedisServer) -> None:
-    file = backend.stack.resources / "pubsub.yaml"
-    component = yaml.safe_load(file.read_text())
-    component["spec"]["metadata"] = [
-        {"name": "redisHost", "value": broker.address},
-        # Else daprd tries for minutes to reach a broker that is away.
-        {"name": "redisMaxRetries", "value": "0"},
-    ]
-    backend.stop_sidecar()
-    write_atomically(file, yaml.safe_dump(component))
-    backend.start_sidecar()
 
 
 @pytest.mark.redis

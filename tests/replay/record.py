@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +60,15 @@ async def record(directory: Path) -> None:
     async with agent:
         for name, steps in RUNS.items():
             await agent.run(str(steps), run_id=name)
-            events = await history(agent, name)
-            (directory / f"{name}.json").parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(events, indent=1, sort_keys=True)
-            (directory / f"{name}.json").write_text(text + "\n")
+            write(directory / f"{name}.json", await history(agent, name))
 
 
 NAMES = ("look", "gone", "listen")
 
 
-async def history(agent: Any, run_id: str) -> list[dict[str, Any]]:
+async def history(agent: Any, run_id: str) -> Iterable[Any]:
     """Return the events of a run's last history."""
     import dapr.ext.workflow._durabletask.internal.protos as pb
-    from google.protobuf.json_format import MessageToDict
 
     from retunable.agent.loop.workflow_client import WorkflowClient
     from retunable.agent.sidecar_link import SidecarLink
@@ -87,13 +83,19 @@ async def history(agent: Any, run_id: str) -> list[dict[str, Any]]:
         reply = await client._service.GetInstanceHistory(request, timeout=5)
     finally:
         await link.close()
-    return [MessageToDict(event) for event in _without_routers(reply.events)]
+    events: Iterable[Any] = reply.events
+    return events
 
 
-def _without_routers(events: Any) -> Iterator[Any]:
+def write(file: Path, events: Iterable[Any]) -> None:
+    """Write a history down, without what names the sidecar that it came from."""
+    from google.protobuf.json_format import MessageToDict
+
     for event in events:
         event.ClearField("router")
-        yield event
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([MessageToDict(event) for event in events], indent=1, sort_keys=True)
+    file.write_text(text + "\n")
 
 
 if __name__ == "__main__":

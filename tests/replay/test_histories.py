@@ -1,11 +1,7 @@
-"""Recorded histories of every release replay: what a run did then is what its body does now.
-
-The SDK has no public replayer; the private executor that its worker uses is pinned here.
-"""
+"""Recorded histories of every release replay: what a run did then is what its body does now."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,64 +9,20 @@ from typing import Any
 import dapr.ext.workflow._durabletask.internal.protos as pb
 import pytest
 from dapr.ext.workflow._durabletask.worker import _Registry
-from google.protobuf.json_format import MessageToDict, ParseDict
 
 from retunable.agent.loop.turn import MODEL_STEP, TOOL_CALL, WORKFLOW, WORKFLOW_VERSION
-from retunable.agent.loop.workflow import Turns, drive, new_registry
+from retunable.agent.loop.workflow import Turns, new_registry, run
+from tests.replay.replaying import (
+    actions_of,
+    did_in,
+    events_of,
+    given_in,
+    name_of,
+    recorded,
+    turns_of,
+)
 
-HISTORIES = sorted(Path(__file__).with_name("histories").glob("*/*.json"))
-NAMES = [f"{path.parent.name} {path.stem}" for path in HISTORIES]
-
-
-def events_of(path: Path) -> list[pb.HistoryEvent]:
-    return [ParseDict(event, pb.HistoryEvent()) for event in json.loads(path.read_text())]
-
-
-def turns_of(events: list[pb.HistoryEvent]) -> list[list[pb.HistoryEvent]]:
-    """Cut a history where the sidecar handed the workflow over to a worker."""
-    turns: list[list[pb.HistoryEvent]] = []
-    for event in events:
-        if event.HasField("workflowStarted"):
-            turns.append([])
-        turns[-1].append(event)
-    return turns
-
-
-def given_in(turn: list[pb.HistoryEvent]) -> list[pb.HistoryEvent]:
-    """Return what the worker was told in a turn; the rest is what it did."""
-    done = ("taskScheduled", "executionCompleted")
-    return [event for event in turn if event.WhichOneof("eventType") not in done]
-
-
-def did_in(turn: list[pb.HistoryEvent]) -> list[tuple[str, Any]]:
-    """Return what a worker did in a turn of the past, as ``actions_of`` says it."""
-    did: list[tuple[str, Any]] = []
-    for event in turn:
-        match event.WhichOneof("eventType"):
-            case "taskScheduled":
-                task = event.taskScheduled
-                did.append((task.name, json.loads(task.input.value)))
-            case "executionCompleted":
-                did.append(("completed", json.loads(event.executionCompleted.result.value)))
-    return did
-
-
-def actions_of(turns: Turns, old: list[Any], new: list[Any]) -> list[tuple[str, Any]]:
-    """Let today's body take the same turn."""
-    request = pb.WorkflowRequest(instanceId="golden", pastEvents=old, newEvents=new)
-    actions: list[tuple[str, Any]] = []
-    for action in turns.take(request, token="").actions:
-        if action.HasField("scheduleTask"):
-            task = action.scheduleTask
-            actions.append((task.name, json.loads(task.input.value)))
-            continue
-        (said,) = (value for value in MessageToDict(action).values() if isinstance(value, dict))
-        status = said.get("workflowStatus", "")
-        if status == "ORCHESTRATION_STATUS_COMPLETED":
-            actions.append(("completed", json.loads(said["result"])))
-        else:
-            actions.append((status, said.get("failureDetails") or said.get("result")))
-    return actions
+HISTORIES = recorded("histories")
 
 
 class CountedRegistry(_Registry):
@@ -85,10 +37,10 @@ class CountedRegistry(_Registry):
 
     def _drive(self, ctx: Any, data: Mapping[str, Any]) -> Any:
         self.begun += 1
-        return drive(ctx, data)
+        return run(ctx, data)
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=NAMES)
+@pytest.mark.parametrize("path", HISTORIES, ids=name_of)
 def test_each_turn_of_a_recorded_run_is_taken_the_same_today(path: Path) -> None:
     old: list[pb.HistoryEvent] = []
     for turn in turns_of(events_of(path)):
@@ -96,7 +48,7 @@ def test_each_turn_of_a_recorded_run_is_taken_the_same_today(path: Path) -> None
         old += turn
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=NAMES)
+@pytest.mark.parametrize("path", HISTORIES, ids=name_of)
 def test_a_worker_that_keeps_a_run_takes_each_turn_the_same_and_begins_it_once(path: Path) -> None:
     registry = CountedRegistry()
     turns = Turns(registry)
@@ -107,7 +59,7 @@ def test_a_worker_that_keeps_a_run_takes_each_turn_the_same_and_begins_it_once(p
     assert registry.begun == 1
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=NAMES)
+@pytest.mark.parametrize("path", HISTORIES, ids=name_of)
 def test_a_turn_that_is_asked_for_again_is_taken_from_the_start(path: Path) -> None:
     turns = Turns()
     old: list[pb.HistoryEvent] = []

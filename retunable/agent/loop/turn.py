@@ -8,8 +8,9 @@ said, and what the run is pinned to, lies in the state store; here travel ids an
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from retunable.agent.loop.effects import Call, CallAll, ContinueAsNew
 
 FORM: Final = 2
 WORKFLOW: Final = "retunable.turn"
@@ -22,28 +23,6 @@ STEPS_PER_HISTORY: Final = 10
 
 Measured on Dapr 1.18: 200 activities take 12 ms each in one history, 6.4 ms with this.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One activity to run, by name."""
-
-    activity: str
-    input: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CallAll:
-    """Several activities to run at once."""
-
-    calls: tuple[Call, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ContinueAsNew:
-    """The end of one history: the run goes on in a new one with this input."""
-
-    input: dict[str, Any]
 
 
 TurnBody = Generator[Call | CallAll, Any, dict[str, Any] | ContinueAsNew]

@@ -10,7 +10,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, assert_never
 
 import dapr.ext.workflow._durabletask.internal.protos as pb
 from dapr.ext.workflow import when_all
@@ -23,7 +24,8 @@ from dapr.ext.workflow._durabletask.worker import (
     _RuntimeOrchestrationContext,
 )
 
-from retunable.agent.loop.turn import WORKFLOW, WORKFLOW_VERSION, Call, ContinueAsNew, turn
+from retunable.agent.loop.effects import Body, Call, CallAll, ContinueAsNew, Wait
+from retunable.agent.loop.turn import WORKFLOW, WORKFLOW_VERSION, turn
 
 REMEMBERED: Final = 200
 """Workflows between two turns; each holds one history, which is some 20 KB at most."""
@@ -32,7 +34,7 @@ REMEMBERED: Final = 200
 def new_registry() -> _Registry:
     """Return the bodies of every version that may still run, by name."""
     registry: _Registry = _Registry()  # type: ignore[no-untyped-call]
-    registry.add_named_orchestrator(WORKFLOW, drive, version_name=WORKFLOW_VERSION, is_latest=True)
+    registry.add_named_orchestrator(WORKFLOW, run, version_name=WORKFLOW_VERSION, is_latest=True)
     return registry
 
 
@@ -113,9 +115,8 @@ def _as_kept(new: Any, version: str | None) -> list[pb.HistoryEvent]:
     return list(new)
 
 
-def drive(ctx: Any, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-    """Run a turn's body on a workflow context of the SDK."""
-    body = turn(data)
+def drive(ctx: Any, body: Body) -> Generator[Any, Any, Any]:
+    """Run a body on a workflow context of the SDK."""
     result: Any = None
     while True:
         try:
@@ -125,13 +126,24 @@ def drive(ctx: Any, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
                 ctx.continue_as_new(end.value.input)
                 return None
             return end.value
-        if isinstance(effect, Call):
-            result = yield ctx.call_activity(effect.activity, input=effect.input)
-        else:
-            calls: list[Any] = [
-                ctx.call_activity(call.activity, input=call.input) for call in effect.calls
-            ]
-            result = yield when_all(calls)
+        match effect:
+            case Call():
+                result = yield _called(ctx, effect)
+            case CallAll(calls):
+                result = yield when_all([_called(ctx, call) for call in calls])
+            case Wait(seconds):
+                result = yield ctx.create_timer(timedelta(seconds=seconds))
+            case _ as unreachable:
+                assert_never(unreachable)
+
+
+def _called(ctx: Any, call: Call) -> Any:
+    return ctx.call_activity(call.activity, input=dict(call.input))
+
+
+def run(ctx: Any, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
+    """Run a turn's body on a workflow context of the SDK."""
+    return drive(ctx, turn(data))
 
 
 def _sdk_log() -> logging.Logger:

@@ -175,12 +175,13 @@ def basis_of(plane: ControlPlane, site: Site, row: Rollout) -> Basis:
         active = deployments.active(work, site.agent, environment=site.environment)
         parts = Parts.of(active)
         fields = _differing(work, row, active.version if active else None)
+        masked = masking(site, standing, parts, fields, now=work.now.timestamp())
     return Basis(
         stable_checksum=(active.checksum if active else None) or "",
         canary_checksum=row.checksum,
         flags=flags_checksum(parts),
         tools=None,
-        overrides=tuple(sorted(masking(site, standing, parts, fields))),
+        overrides=tuple(sorted(masked)),
     )
 
 

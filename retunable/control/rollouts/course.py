@@ -6,9 +6,10 @@ names are pinned: recorded histories replay with them.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
+
+from retunable.agent.loop.effects import Body, Call, ContinueAsNew, Wait
 
 WORKFLOW: Final = "retunable.rollout"
 WORKFLOW_VERSION: Final = "1"
@@ -20,29 +21,7 @@ LOOKS: Final = 20
 """After so many it continues as new, so that a week of looks has no week of history."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Run an activity."""
-
-    activity: str
-    input: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Sleep, durably."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ContinueAsNew:
-    """Go on with a new history."""
-
-    input: Mapping[str, Any]
-
-
-def course(data: Mapping[str, Any]) -> Generator[Call | Wait, Any, ContinueAsNew | None]:
+def course(data: Mapping[str, Any]) -> Body:
     """Follow one rollout; ``data`` is ``{"rollout": id}``."""
     for _ in range(LOOKS):
         yield Call(PUBLISH, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import dapr.ext.workflow._durabletask.internal.protos as pb
@@ -15,14 +14,13 @@ from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2_grpc impor
 )
 from google.protobuf import wrappers_pb2
 
+from retunable.agent.loop.workflow import drive
 from retunable.control.rollouts.course import (
     ACT,
     JUDGE,
     PUBLISH,
     WORKFLOW,
     WORKFLOW_VERSION,
-    Call,
-    ContinueAsNew,
     course,
 )
 from retunable.control.rollouts.sdk_runtime import Runtime, quiet_sdk_logs
@@ -59,7 +57,7 @@ def new_runtime(activities: Activities) -> Runtime:
     sdk = WorkflowRuntime(logger_options=quiet_sdk_logs())
 
     def workflow(ctx: DaprWorkflowContext, data: dict) -> Generator[Any, Any, Any]:  # type: ignore[type-arg]
-        return drive(ctx, data)
+        return follow(ctx, data)
 
     def publish(ctx: WorkflowActivityContext, data: dict) -> Any:  # type: ignore[type-arg]
         del ctx
@@ -82,21 +80,9 @@ def new_runtime(activities: Activities) -> Runtime:
     return Runtime(sdk)
 
 
-def drive(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-    """Run a course on a workflow context."""
-    body = course(data)
-    result: Any = None
-    while True:
-        try:
-            effect = body.send(result)
-        except StopIteration as end:
-            if isinstance(end.value, ContinueAsNew):
-                ctx.continue_as_new(end.value.input)
-            return None
-        if isinstance(effect, Call):
-            result = yield ctx.call_activity(effect.activity, input=dict(effect.input))
-        else:
-            result = yield ctx.create_timer(timedelta(seconds=effect.seconds))
+def follow(ctx: DaprWorkflowContext, data: Mapping[str, Any]) -> Generator[Any, Any, Any]:
+    """Run a rollout's course on a workflow context."""
+    return drive(ctx, course(data))
 
 
 class Starter:

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from retunable.config.constraints import Constraints
 from retunable.config.diff import diff
+from retunable.config.flags import Flag, parse_flags
+from retunable.config.split import BUCKETS
 from retunable.release.publishing.activation import Wish, activate
 from retunable.release.publishing.outcomes import Outcome, Overtaken, Refusal, Unpublishable
 from retunable.release.publishing.settling import settle_pending
@@ -108,10 +111,21 @@ def carry_out(plane: ControlPlane, site: Site, move: Move) -> Outcome | Rollout:
     return activate(plane, site, wish)
 
 
-def masking(site: Site, standing: Standing, parts: Parts, fields: frozenset[str]) -> frozenset[str]:
-    """Return those of some fields that an override sets for everybody, so that nobody differs."""
+def masking(
+    site: Site, standing: Standing, parts: Parts, fields: frozenset[str], *, now: float
+) -> frozenset[str]:
+    """Return those of some fields that are set above both versions for everybody: nobody differs.
+
+    By a field key, an override of the envelope, or a flag that is on for all users.
+    """
     by_key = {name for name, key in site.field_keys.items() if key in standing.overrides}
-    return fields & (by_key | parts.overrides.keys())
+    flags = parse_flags(list(parts.flags), variants=(), constraints=Constraints())
+    by_flag = {name for flag in flags if _for_all(flag, now) for name in flag.change.values}
+    return fields & (by_key | parts.overrides.keys() | by_flag)
+
+
+def _for_all(flag: Flag, now: float) -> bool:
+    return flag.enabled and not flag.rules and flag.buckets == BUCKETS and flag.expires_at > now
 
 
 def differing(work: Transaction, agent: str, one: int, other: int) -> frozenset[str]:
@@ -132,12 +146,13 @@ def _not_comparable(
     fields = differing(work, site.agent, active.version, chosen.number)
     if not fields:
         return Unpublishable(f"version {chosen.number} is what everybody has already")
-    masked = masking(site, standing, parts, fields)
+    masked = masking(site, standing, parts, fields, now=work.now.timestamp())
     if masked:
         names = ", ".join(sorted(masked))
         return Unpublishable(
             f"an override of {names} hides where versions {active.version} and {chosen.number} "
-            "differ; end it first: retune unset, or retune override without a value"
+            "differ; end it first: retune unset, retune override without a value, or the flag "
+            "that sets it for everybody"
         )
     return None
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from retunable.release.publishing.aborting import abort
+from retunable.release.publishing.flags import create_flag
 from retunable.release.publishing.outcomes import Activated, Outcome, Overtaken, Unpublishable
 from retunable.release.publishing.rollouts import Move, Start, carry_out, start
 from retunable.release.publishing.site import ControlPlane, Site
@@ -90,6 +91,26 @@ def test_an_override_that_hides_the_difference_is_refused(plane: ControlPlane) -
 
     assert isinstance(outcome, Unpublishable)
     assert "override of role" in outcome.reason
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize(
+    ("flag", "hides"),
+    [
+        ({"percent": 100}, True),
+        ({"percent": 50}, False),
+        ({"percent": 100, "enabled": False}, False),
+        ({"percent": 100, "expires_at": "2020-01-01T00:00:00Z"}, False),
+        ({"when": [{"attribute": "plan", "in": ["pro"]}]}, False),
+    ],
+)
+def test_a_flag_that_hides_the_difference_from_everybody_is_refused(
+    plane: ControlPlane, flag: dict[str, Any], hides: bool
+) -> None:
+    made = {"name": "beta", "set": {"role": "Of the flag"}, **flag}
+    assert isinstance(create_flag(plane, SITE, made, reason="x"), Activated)
+
+    assert isinstance(begin(plane), Unpublishable) is hides
 
 
 def test_to_grow_publishes_the_next_stage(plane: ControlPlane, running: Rollout) -> None:

@@ -36,6 +36,11 @@ class Broker:
         self.taken: set[str] = set()
         """The ids of what the broker has."""
 
+    @property
+    def waiting(self) -> int:
+        """How many events the broker has not taken."""
+        return len(self._waiting)
+
     def tell(self, events: list[Event]) -> None:
         """Publish events in any order: a fifth of them twice, and some only with the next ones."""
         self._waiting += events

@@ -1,6 +1,7 @@
 """From the topic to the envelope, on every backend: canaries end as their users' runs went.
 
-All of a backend's rollouts go on side by side, one for each agent, before the first test looks.
+All of a backend's rollouts go on side by side, of three agents in two environments, before the
+first test looks.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from tests.integration.rollouts.world import PATIENCE_SECONDS, World
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 
-def site(name: str) -> Site:
-    return Site(agent=f"{name}-bot", environment="production", prefix=f"{name}/")
-
-
-HEALTHY, FAILING, HANGING, SLOW = (site(name) for name in ("healthy", "failing", "hanging", "slow"))
+HEALTHY = Site(agent="first-bot", environment="production", prefix="healthy/")
+FAILING = Site(agent="first-bot", environment="staging", prefix="failing/")
+HANGING = Site(agent="second-bot", environment="production", prefix="hanging/")
+SLOW = Site(agent="second-bot", environment="staging", prefix="slow/")
 BEHAVIOURS: Mapping[Site, Behaviour] = {
     HEALTHY: healthy,
     FAILING: with_canary("fails"),
@@ -106,7 +106,7 @@ def test_runs_that_a_canary_killed_with_their_process_are_answered_by_stable(end
     assert ended.agent_again == (0, "[1]")
 
 
-@pytest.mark.parametrize("bot", [*BEHAVIOURS, DYING], ids=lambda bot: str(bot.agent))
+@pytest.mark.parametrize("bot", [*BEHAVIOURS, DYING], ids=lambda bot: str(bot.prefix))
 def test_users_outside_were_never_touched(ended: Ended, bot: Site) -> None:
     begun = ended.rollouts[bot]
     rows = ended.world.told(begun)
@@ -117,9 +117,22 @@ def test_users_outside_were_never_touched(ended: Ended, bot: Site) -> None:
     assert {row.variant for row in rows if row.arm == "stable"} == {"stable"}
 
 
-@pytest.mark.parametrize("bot", BEHAVIOURS, ids=lambda bot: str(bot.agent))
+def test_nothing_crosses_between_two_environments_of_an_agent(ended: Ended) -> None:
+    here, there = ended.world.snapshot(HEALTHY), ended.world.snapshot(FAILING)
+
+    assert (here.agent, here.version, here.revoked) == (there.agent, 2, ())
+    assert (there.version, there.revoked) == (1, (ended.rollouts[FAILING].checksum,))
+
+
+@pytest.mark.parametrize("bot", BEHAVIOURS, ids=lambda bot: str(bot.prefix))
 def test_what_was_told_twice_or_late_is_counted_once(ended: Ended, bot: Site) -> None:
     rows = ended.world.told(ended.rollouts[bot])
     started = sum(row.started for row in ended.world.counts(ended.rollouts[bot]))
 
     assert started == len({row.run for row in rows if row.kind == "exposure"})
+
+
+def test_runs_of_a_real_agent_say_which_tool_code_they_began_on(ended: Ended) -> None:
+    [code] = {row.tool_code for row in ended.world.told(ended.rollouts[DYING])}
+
+    assert code.startswith("sha256:")

@@ -58,7 +58,7 @@ QUICK: Mapping[str, Any] = {
     "judged": [{"metric": "error", "margin": 0.4}],
     "promote_at": 1000,
     "window_seconds": 0.1,
-    "run_timeout_seconds": 2.5,
+    "run_timeout_seconds": 3.0,
     "stage_users": 8,
     "stage_seconds": 0.2,
     "canary_users": 30,
@@ -179,7 +179,12 @@ class World:
             assert isinstance(activate(plane, site, wish), Activated)
 
     def begin(
-        self, site: Site = SITE, *, stages: Sequence[float] = (20, 50), **policy: Any
+        self,
+        site: Site = SITE,
+        *,
+        stages: Sequence[float] = (20, 50),
+        look_seconds: float = 0.1,
+        **policy: Any,
     ) -> Rollout:
         """Start the rollout of version 2."""
         request = Request(
@@ -187,7 +192,7 @@ class World:
             stages=tuple(stages),
             policy=parse_policy({**QUICK, **policy}),
             reason="try it",
-            look_seconds=0.1,
+            look_seconds=look_seconds,
         )
         with self.plane() as plane:
             prepared = prepare(plane, site, request)

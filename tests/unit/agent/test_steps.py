@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from retunable.agent.conversations.history import History
 from retunable.agent.guardrails.check import CheckResult, Verdict
 from retunable.agent.guardrails.guard import Guardrails
 from retunable.agent.guardrails.proposal import Answer, Proposal
+from retunable.agent.loop.effects import Call, ContinueAsNew
 from retunable.agent.loop.pinning import Pin
 from retunable.agent.loop.steps import Kept, Steps
-from retunable.agent.loop.turn import Call, ContinueAsNew, first_input, turn
+from retunable.agent.loop.turn import first_input, turn
 from retunable.agent.models.call import Guard, ModelCalls
 from retunable.agent.models.model import ModelReply, ModelRequest, ToolCall
 from retunable.agent.models.offline_provider import OfflineProvider
@@ -156,7 +158,7 @@ class Replica:
             user_id=user_id,
         )
         await self.book.begin(request, begun_at=BEGUN_AT, replica="here:1")
-        data = first_input(agent="helper", environment="default", run_id=run_id)
+        data: Mapping[str, Any] = first_input(agent="helper", environment="default", run_id=run_id)
         while isinstance(end := await self._history(data, between), ContinueAsNew):
             data = end.input
         memory = await RunBook(self.state, KEYS).load(run_id)
@@ -164,7 +166,7 @@ class Replica:
         assert memory.ended is not None
         return Run(memory, memory.ended)
 
-    async def _history(self, data: dict[str, Any], between: Any) -> Any:
+    async def _history(self, data: Mapping[str, Any], between: Any) -> Any:
         body = turn(data)
         effect = next(body)
         while True:

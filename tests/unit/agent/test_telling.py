@@ -248,12 +248,15 @@ async def test_a_replica_that_goes_on_with_a_run_tells_the_same_of_it() -> None:
     first = Told(ASK)
     data = await _first_step_of(first)
     other = Told(ANSWER, state=first.state, name="there:2")
-    other.live.now = released(9)  # stage, salt and flags are others by now
+    other.live.now = released(9)  # stage, salt and flags are others by now, and so is its code
+    other.steps._choices._tool_code = lambda: "changed"
     await other.steps.tool_call({**data, "call": 0, "siblings": 0})
     await other.steps.model_step({**data, "step": 2})
 
     assert [event for event in other.events if isinstance(event, Exposure)] == []
-    for name in ("bucket", "arm", "cohort", "rollout_id", "user_hmac", "version", "flags"):
+    assert first.exposure.tool_code is not None
+    same = ("bucket", "arm", "cohort", "rollout_id", "user_hmac", "version", "flags", "tool_code")
+    for name in same:
         assert getattr(other.outcome, name) == getattr(first.exposure, name)
 
 

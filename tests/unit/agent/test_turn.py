@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from retunable.agent.loop.effects import Call, CallAll, ContinueAsNew
 from retunable.agent.loop.turn import (
     FORM,
     MODEL_STEP,
@@ -11,9 +12,6 @@ from retunable.agent.loop.turn import (
     TOOL_CALL,
     WORKFLOW,
     WORKFLOW_VERSION,
-    Call,
-    CallAll,
-    ContinueAsNew,
     first_input,
     turn,
 )

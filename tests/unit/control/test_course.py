@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from retunable.agent.loop.effects import Call, ContinueAsNew, Wait
 from retunable.control.rollouts.course import (
     ACT,
     JUDGE,
@@ -11,9 +12,6 @@ from retunable.control.rollouts.course import (
     PUBLISH,
     WORKFLOW,
     WORKFLOW_VERSION,
-    Call,
-    ContinueAsNew,
-    Wait,
     course,
 )
 

@@ -1,4 +1,4 @@
-"""Runs on different tool code are never compared, and nothing grows while there are several."""
+"""What a rollout compares: one tool code, with nothing that hides the difference; else nothing grows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.unit.rollout.worlds import COHORTS, POLICY, TIMEOUT, WINDOW, both_arm
 
 BASIS = Basis(stable_checksum="s", canary_checksum="c", flags="f", tools=None, overrides=())
 GONE = WINDOW + TIMEOUT
-USERS = 20_000
+USERS = 400
 
 
 def analysis() -> Analysis:
     """One that users of the first code would have grow."""
     followed = Analysis(POLICY, COHORTS, BASIS)
     for arm in ("canary", "control"):
-        for run in both_arms(USERS, USERS // 20, arm):
+        for run in both_arms(USERS, USERS // 2, arm):
             followed.see(replace(run, exposure=replace(run.exposure, tool_code="old")))
     return followed
 
@@ -57,7 +57,7 @@ def test_a_worse_canary_goes_back_while_runs_begin_on_two_codes() -> None:
     followed = analysis()
     for code, start in (("old", 100.0), ("new", 101.0)):
         followed.see(outcome(f"late-{code}", tool_code=code, started_at=start))
-    for run in (*both_arms(2_000, 2_000, "canary"), *both_arms(2_000, 0, "control")):
+    for run in (*both_arms(200, 200, "canary"), *both_arms(200, 0, "control")):
         exposure = replace(run.exposure, user=f"{run.exposure.user} too", tool_code="old")
         followed.see(replace(run, exposure=exposure))
 
@@ -76,8 +76,7 @@ def test_a_clock_that_is_ahead_keeps_no_code_in_use() -> None:
     followed = analysis()
     followed.mature(50.0)
     followed.see(outcome("ahead", tool_code="new", started_at=1e9))
-    followed.see(outcome("late", tool_code="old", started_at=100.0))
-    followed.mature(GONE + 80)
+    followed.mature(GONE + 200)
     assert followed.tools_in_use() == "old"
 
 
@@ -89,3 +88,30 @@ def test_whoever_met_other_tools_is_not_enrolled_once_these_are_compared() -> No
     for user in ("met", "fresh"):
         followed.see(outcome(user, tool_code="new", run=f"again-{user}", started_at=2_000.0))
     assert followed.counts[0].enrolled == Arms(1, 0)
+
+
+def test_while_an_override_hides_the_difference_nothing_grows() -> None:
+    """Else a canary that nobody ran would be proven healthy, and ship when the override ends."""
+    followed = analysis()
+    followed.rebase(replace(BASIS, overrides=("role",)))
+    for arm in ("canary", "control"):
+        for run in both_arms(USERS, USERS // 2, arm):
+            exposure = replace(run.exposure, user=f"{run.exposure.user} again")
+            followed.see(replace(run, exposure=exposure))
+
+    said = verdict(followed, GONE + 1)
+    assert said.decision is Decision.CONTINUE
+    assert "role is overridden" in said.reason
+
+
+@pytest.mark.parametrize(("ended", "decision"), [(0.85, "continue"), (0.95, "grow")])
+def test_where_ends_of_runs_are_missing_on_both_sides_nothing_grows(
+    ended: float, decision: str
+) -> None:
+    """Outcomes that never come make every user bad, on both sides alike: a ratio of 1, proven."""
+    followed = Analysis(POLICY, COHORTS, BASIS)
+    for arm in ("canary", "control"):
+        for number, run in enumerate(both_arms(USERS, 0, arm)):
+            followed.see(run if number < ended * USERS else run.exposure)
+
+    assert verdict(followed, GONE + 1).decision == Decision(decision)
