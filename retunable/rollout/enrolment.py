@@ -2,7 +2,8 @@
 
 A user is enrolled at the first run in its cohort. Bad is what was bad in any run started within
 the window after it, decided once, when the last of these runs has had its time to end: a run
-without an end is an error. What arrives later, or again, changes nothing.
+without an end is an error. That time runs from when the user was first heard of, where an outage
+held events back. What arrives later, or again, changes nothing.
 """
 
 from __future__ import annotations
@@ -30,11 +31,21 @@ class Run:
 
 @dataclass(slots=True)
 class User:
-    """An enrolled user who is not decided yet."""
+    """An enrolled user who is not decided yet.
+
+    ``heard_at`` is when the first of its events came: what an outage held back comes long after
+    the runs, and the start of one is no run without an end until its end had time to come too.
+    """
 
     place: Place
     enrolled_at: float
+    heard_at: float
     runs: dict[str, Run] = field(default_factory=dict)
+
+    @property
+    def waits_from(self) -> float:
+        """From when on window and timeout are waited for."""
+        return max(self.enrolled_at, self.heard_at)
 
     def runs_within(self, seconds: float) -> list[Run]:
         """Return the runs started within some seconds of the enrolment, in order."""
@@ -71,7 +82,8 @@ class Enrolment:
         self._run_timeout_seconds = run_timeout_seconds
         self._limits = limits or Limits()
         self._users: dict[str, User] = {}
-        self._due: list[tuple[float, str]] = []
+        self._now = 0.0
+        self._due: list[tuple[float, float, str]] = []
         self._decided: set[str] = set()
         self._earlier: set[str] = set()
         self._met_other_tools: set[str] = set()
@@ -99,9 +111,10 @@ class Enrolment:
 
     def mature(self, now: float) -> None:
         """Decide the users whose time has come, in the order of their enrolment."""
+        self._now = now
         latest = now - self._window_seconds - self._run_timeout_seconds
         while self._due and self._due[0][0] <= latest:
-            user = self._users.pop(name := heapq.heappop(self._due)[1], None)
+            user = self._users.pop(name := heapq.heappop(self._due)[-1], None)
             if user is None:
                 continue  # an earlier run became known: the user stood further ahead as well
             self._decided.add(name)
@@ -137,7 +150,7 @@ class Enrolment:
         self.tally.resume(kept["tally"])
         self.uncounted = Uncounted(**kept["uncounted"])
         self._users = dict(map(_user_of, kept["users"]))
-        self._due = [(user.enrolled_at, name) for name, user in self._users.items()]
+        self._due = [_due(name, user) for name, user in self._users.items()]
         heapq.heapify(self._due)
 
     def knows(self, user: str) -> bool:
@@ -167,12 +180,12 @@ class Enrolment:
             return None
         user = self._users.get(name)
         if user is None:
-            user = self._users[name] = User(place, exposure.started_at)
-            heapq.heappush(self._due, (exposure.started_at, name))
+            user = self._users[name] = User(place, exposure.started_at, self._now)
+            heapq.heappush(self._due, _due(name, user))
             self.tally.enrol(place)
         elif exposure.started_at < user.enrolled_at:
             user.enrolled_at = exposure.started_at
-            heapq.heappush(self._due, (exposure.started_at, name))
+            heapq.heappush(self._due, _due(name, user))
         run = user.runs.setdefault(exposure.run, Run(exposure.run, exposure.started_at))
         # An outcome reckons the start back from its end, perhaps by another replica's clock.
         run.started_at = min(run.started_at, exposure.started_at)
@@ -202,18 +215,22 @@ def _bad_in(run: Run, *, first: bool) -> frozenset[Metric]:
     return bad if first else bad - OF_FIRST_RUN
 
 
+def _due(name: str, user: User) -> tuple[float, float, str]:
+    return user.waits_from, user.enrolled_at, name
+
+
 def _user_json(name: str, user: User) -> list[Any]:
     runs = [
         [run.id, run.started_at, None if run.bad is None else sorted(run.bad), run.disliked]
         for run in user.runs.values()
     ]
-    return [name, *user.place, user.enrolled_at, runs]
+    return [name, *user.place, user.enrolled_at, user.heard_at, runs]
 
 
 def _user_of(kept: Sequence[Any]) -> tuple[str, User]:
-    name, cohort, arm, enrolled_at, told = kept
+    name, cohort, arm, enrolled_at, heard_at, told = kept
     runs = {
         run: Run(run, started_at, None if bad is None else frozenset(map(Metric, bad)), disliked)
         for run, started_at, bad, disliked in told
     }
-    return name, User(Place(cohort, arm), enrolled_at, runs)
+    return name, User(Place(cohort, arm), enrolled_at, heard_at, runs)

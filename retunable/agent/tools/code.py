@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from inspect import unwrap
+from inspect import getattr_static, unwrap
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -64,7 +64,7 @@ def _functions(value: Any) -> Iterator[FunctionType]:
                     yield from _functions(member)
         case _ if isinstance(call := getattr(type(value), "__call__", None), FunctionType):  # noqa: B004 - the method itself
             yield call
-    if (inner := getattr(value, "__wrapped__", None)) is not None:
+    if (inner := getattr_static(value, "__wrapped__", None)) is not None:
         yield from _functions(inner)
 
 
@@ -86,8 +86,14 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _package(value: Any) -> str:
-    """Return the package that defines a value, "" for plain data."""
-    module = getattr(value, "__module__", None)
+    """Return the package that defines a value, "" for plain data.
+
+    Looked up statically: a proxy that a program holds may answer with whatever stands behind it.
+    """
+    if isinstance(value, FunctionType | MethodType):
+        module: Any = value.__module__
+    else:
+        module = getattr_static(value, "__module__", None)
     return module.partition(".")[0] if isinstance(module, str) else ""
 
 

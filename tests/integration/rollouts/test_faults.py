@@ -29,14 +29,14 @@ def test_a_controller_killed_at_every_point_of_its_moves_makes_each_once(world: 
         world.release(bot)
     begun = [world.begin(bot, stages=(50,)) for bot in bots]
     for bot in bots:
-        world.users(120, healthy, bot)  # they wait in the broker: nobody follows them yet
+        world.users(60, healthy, bot)  # they wait in the broker: nobody follows them yet
     for point in Point:
         child = world.control_until(point, signal.SIGKILL)
-        world.until(lambda: not child.running)  # noqa: B023 - asked in the loop
+        world.until(lambda: not child.running, dict.fromkeys(bots, healthy))  # noqa: B023 - asked in the loop
         assert child.exit_code == -signal.SIGKILL, point
     world.control()
 
-    world.until(lambda: world.over(*begun))
+    world.until(lambda: world.over(*begun), dict.fromkeys(bots, healthy))
 
     for rollout, bot in zip(begun, bots, strict=True):
         steps = [(step.state, step.stage) for step in world.steps(rollout.id)]

@@ -183,7 +183,7 @@ class World:
         site: Site = SITE,
         *,
         stages: Sequence[float] = (20, 50),
-        look_seconds: float = 0.1,
+        look_seconds: float = 0.3,
         **policy: Any,
     ) -> Rollout:
         """Start the rollout of version 2."""

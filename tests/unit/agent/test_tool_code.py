@@ -32,13 +32,19 @@ class Desk:
 def clean(order):
     return order.strip() if order in {"a", "b", "c", "d", "e", "f"} else order
 
+class Proxy:
+    def __getattr__(self, name):
+        raise RuntimeError("there is no request now")
+
+session = Proxy()
+
 def unused():
     return 1
 
 @logged
 def look_up(order: str, most: int = 3) -> str:
     """Look an order up."""
-    return Desk().reply(order) * most
+    return session and Desk().reply(order) * most
 '''
 numbers = count(1)
 

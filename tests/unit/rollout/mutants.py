@@ -120,4 +120,4 @@ def _has_ended(run: Run) -> bool:
 
 def replace_runs(user: User, runs: dict[str, Run]) -> User:
     """Return a user with other runs."""
-    return User(user.place, user.enrolled_at, runs)
+    return replace(user, runs=runs)

@@ -207,3 +207,16 @@ def test_a_run_began_when_the_earlier_of_its_events_says(first: str) -> None:
         outcome("u", run="r", started_at=0, failed=True),
     ]
     assert bad(enrolment(*(told if first == "exposure" else told[::-1]))) == Arms(1, 0)
+
+
+def test_what_an_outage_held_back_is_decided_on_its_end_too() -> None:
+    """All of it comes at once, long after: an exposure alone must not be a run without an end."""
+    followed = enrolment(mature=10 * DUE)
+    followed.see(exposure("u"))
+    followed.mature(10 * DUE)
+    followed.see(outcome("u"))
+    followed.mature(11 * DUE)
+
+    assert followed.tally.counts()[0].matured == Arms(1, 0)
+    assert followed.tally.counts()[0].missing == Arms(0, 0)
+    assert bad(followed) == Arms(0, 0)
