@@ -1,7 +1,8 @@
 """`python -m bench.ingestion`: outcomes into a release store, as `retune control` takes them.
 
 Batches as its subscription gives them, JSON and all, one transaction each. Goal: 1,000 outcomes a
-second into PostgreSQL on two cores. Then what a controller that starts anew reads them back in.
+second into PostgreSQL on two cores. Then what a controller that starts anew reads them back in: all of them,
+and the rest after a checkpoint. Half of the users are decided by then.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from pathlib import Path
 from pydantic_core import to_json as json_bytes
 
 from dev.postgres import PostgresServer
+from retunable.config.agent_config import AgentConfig
 from retunable.control.ingestion import Ingestion
 from retunable.control.process import HANDLERS
+from retunable.control.rollouts import following
 from retunable.control.rollouts.following import Follower
 from retunable.events.encoding import to_json
-from retunable.events.event import Outcome
-from retunable.release.store.moments import BEGINNING
-from retunable.release.store.records import Stamp
+from retunable.events.event import Arm, Outcome
+from retunable.release.store import rollouts, versions
 from retunable.release.store.release_store import ReleaseStore, open_release_store, set_up
 from retunable.release.store.rollouts import Rollout
+from retunable.release.store.versions import Saved
 
 BATCH = 500
 PLAN = {
@@ -36,7 +39,7 @@ PLAN = {
         "stable_checksum": "",
         "canary_checksum": "",
         "flags": "",
-        "tools": "",
+        "tools": None,
         "overrides": [],
     },
 }
@@ -75,21 +78,39 @@ def _measure(store: ReleaseStore, count: int) -> None:
     for first in range(0, count, BATCH):
         ingestion.take(messages[first : first + BATCH])
     print(f"{'':10} {count / (time.perf_counter() - before):8,.0f} of them again /s, none counted")
+    row = _begun(store)
+    whole, took = _judged(store, row)
+    print(f"{'':10} {count / took:8,.0f} read back /s by a new controller without a checkpoint")
+    following.KEEP_EVERY = 0  # type: ignore[misc]
     before = time.perf_counter()
-    Follower(_rollout()).catch_up(store)
+    with store.transaction() as work:
+        whole.keep(work)
+    keeping = time.perf_counter() - before
+    resumed, took = _judged(store, row)
     print(
-        f"{'':10} {count / (time.perf_counter() - before):8,.0f} read back /s by a new controller"
+        f"{'':10} {took * 1000:8,.0f} ms from its checkpoint, {resumed.rows_read} rows read; kept in "
+        f"{keeping * 1000:,.0f} ms"
     )
 
 
+def _judged(store: ReleaseStore, row: Rollout) -> tuple[Follower, float]:
+    """Have a controller that starts anew judge; return it and how many seconds it took."""
+    before = time.perf_counter()
+    follower = Follower(row)
+    follower.catch_up(store)
+    with store.transaction() as work:
+        follower.judge(work, row)
+    return follower, time.perf_counter() - before
+
+
 def _outcome(number: int) -> Outcome:
-    arm = "canary" if number % 2 else "stable"
+    arm: Arm = "canary" if number % 2 else "stable"
     return Outcome(
         event_id=str(uuid.uuid4()),
         agent="support",
         environment="production",
         replica="host:1",
-        at_ms=1_800_000_000_000 + number,
+        at_ms=int(time.time() * 1000) - (86_400_000 if number % 4 < 2 else 0),
         run_id=str(uuid.uuid4()),
         bucket=number % 10_000,
         arm=arm,
@@ -109,20 +130,27 @@ def _outcome(number: int) -> Outcome:
     )
 
 
-def _rollout() -> Rollout:
-    stamp = Stamp(sequence=1, at=BEGINNING, actor="", claimed=None, reason="")
-    return Rollout(
-        stamp=stamp,
-        id="r",
-        agent="support",
-        environment="production",
-        version=2,
-        checksum="",
-        plan=PLAN,
-        state="running",
-        stage=0,
-        step=1,
-    )
+def _begun(store: ReleaseStore) -> Rollout:
+    config = AgentConfig(model="m", provider="offline", tools=()).to_json()
+    with store.transaction() as work:
+        saved = versions.save(work, versions.Draft(agent="support", config=config, reason="bench"))
+        if not isinstance(saved, Saved):
+            raise SystemExit(str(saved))
+        begun = rollouts.begin(
+            work,
+            rollouts.Draft(
+                id="r",
+                agent="support",
+                environment="production",
+                version=saved.version.number,
+                checksum=saved.version.checksum,
+                reason="bench",
+                plan=PLAN,
+            ),
+        )
+    if not isinstance(begun, Rollout):
+        raise SystemExit(str(begun))
+    return begun
 
 
 if __name__ == "__main__":

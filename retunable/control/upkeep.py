@@ -1,4 +1,4 @@
-"""What is due now and then: publications that were left pending, replicas that fell silent."""
+"""What is due now and then: publications left pending, replicas that fell silent, rows of users."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 
 from retunable.control.outbox import Outbox
 from retunable.errors import ConfigurationError, ReleaseStoreError, StoreWriteError
-from retunable.release.store import replicas
+from retunable.release.store import replicas, run_events
 from retunable.release.store.release_store import ReleaseStore
 
 logger = logging.getLogger("retunable")
 
 FORGET_EVERY: Final = 720
-"""Silent replicas are forgotten once in so many rounds; with five seconds each, hourly."""
+"""What is to be forgotten is, once in so many rounds; with five seconds each, hourly."""
 
 
 class Upkeep:
@@ -46,3 +46,4 @@ class Upkeep:
         if forget:
             with self._store.transaction() as work:
                 replicas.forget_silent(work)
+                run_events.forget_users(work)

@@ -27,15 +27,15 @@ NOBODY: Final = ""
 class TellRating(Protocol):
     """Tells the control plane of a rating."""
 
-    def __call__(self, run_id: str, rating: Rating, *, user: str, count: int) -> None: ...
+    def __call__(self, run_id: str, rating: Rating, *, number: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What stands of one user: the rating, and how often it was changed."""
+    """What stands of one user: the rating, and the how manieth of its run it is."""
 
     rating: Rating
-    count: int
+    number: int
 
 
 class Ratings:
@@ -64,7 +64,7 @@ class Ratings:
         rated = await self._kept(run_id, user, rating)
         if rated is not None:
             # Told again where nothing changed: whoever kept it may have died before it was told.
-            self._tell(run_id, rated.rating, user=user, count=rated.count)
+            self._tell(run_id, rated.rating, number=rated.number)
 
     async def _kept(self, run_id: str, user: str, rating: Rating) -> Rated | None:
         """Write a rating down and return it; None where too many others stand."""
@@ -76,17 +76,17 @@ class Ratings:
             ratings = {} if stands is None else stands.value["content"]["ratings"]
             before = ratings.get(user)
             if before is not None and before["rating"] == rating:
-                return Rated(rating, before["count"])
+                return Rated(rating, before["number"])
             if before is None and len(ratings) >= MOST_RATERS:
                 return None
-            count = before["count"] + 1 if before else 1
-            document = _document(ratings | {user: {"rating": rating, "count": count}})
+            number = 1 + max((each["number"] for each in ratings.values()), default=0)
+            document = _document(ratings | {user: {"rating": rating, "number": number}})
             if stands is None:
                 won = (await self._store.insert(key, document)).won
             else:
                 won = await self._store.save(key, document, etag=stands.etag)
             if won:
-                return Rated(rating, count)
+                return Rated(rating, number)
 
 
 def _document(ratings: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class TellsRuns(Protocol):
     def ended(self, memory: RunMemory, unrecorded: RunState | None = None) -> None:
         """A run is over: as its record says, or without one."""
 
-    def rated(self, run_id: str, rating: Rating, *, user: str, count: int) -> None:
+    def rated(self, run_id: str, rating: Rating, *, number: int) -> None:
         """A run was rated."""
 
 
@@ -116,9 +116,12 @@ class Telling:
             )
         )
 
-    def rated(self, run_id: str, rating: Rating, *, user: str, count: int) -> None:
-        """Tell a rating; ``user`` and ``count`` (of that user's ratings) tell it from others."""
-        told = self._told(run_id, f"feedback\0{user}\0{count}")
+    def rated(self, run_id: str, rating: Rating, *, number: int) -> None:
+        """Tell the rating of this number of a run.
+
+        Not whose it is, for an id is a hash without a key: it would tell the user to who guesses.
+        """
+        told = self._told(run_id, f"feedback\0{number}")
         self._put(Feedback(**told, rating=1 if rating == "up" else -1))
 
     def _told(self, run_id: str, what: str) -> dict[str, Any]:
@@ -174,7 +177,7 @@ class NotTold:
     def ended(self, memory: RunMemory, unrecorded: RunState | None = None) -> None:
         """Tell nobody."""
 
-    def rated(self, run_id: str, rating: Rating, *, user: str, count: int) -> None:
+    def rated(self, run_id: str, rating: Rating, *, number: int) -> None:
         """Tell nobody."""
 
 

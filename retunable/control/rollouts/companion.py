@@ -12,7 +12,7 @@ from retunable.control.rollouts.controller import Controller
 from retunable.control.rollouts.sdk_runtime import Runtime
 from retunable.control.rollouts.workflow import Starter, new_runtime
 from retunable.errors import ReleaseStoreError, Unavailable
-from retunable.release.store import rollouts, run_events
+from retunable.release.store import rollouts
 from retunable.release.store.release_store import ReleaseStore
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("retunable")
 
 EVERY_SECONDS: Final = 1.0
-FORGET_EVERY: Final = 3600
-"""Rows of single users are looked through once in so many rounds: hourly."""
 START_PAUSE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0
 
@@ -67,25 +65,18 @@ async def _started(runtime: Runtime) -> None:
 
 async def _follow(store: ReleaseStore, starter: Starter) -> None:
     said: str | None = None
-    rounds = 0
     while True:
         try:
-            for name in await asyncio.to_thread(
-                _going_on, store, forget=rounds % FORGET_EVERY == 0
-            ):
+            for name in await asyncio.to_thread(_going_on, store):
                 await starter.start(name)
             said = None
         except (ReleaseStoreError, Unavailable) as error:
             if str(error) != said:
                 logger.warning("rollouts wait: %s", error)
             said = str(error)
-        rounds += 1
         await asyncio.sleep(EVERY_SECONDS)
 
 
-def _going_on(store: ReleaseStore, *, forget: bool) -> list[str]:
-    if forget:
-        with store.transaction() as work:
-            run_events.forget_users(work)
+def _going_on(store: ReleaseStore) -> list[str]:
     with store.snapshot() as work:
         return [row.id for row in rollouts.all_live(work)]

@@ -272,15 +272,21 @@ SELECT arrived, arrived_at, kind, run, user_hmac, bucket, arm, cohort, variant, 
 FROM release_run_events WHERE rollout = :id AND arrived > :after ORDER BY arrived LIMIT :at_most
 
 -- name: met_users (postgresql)
--- Pinned runs, and those whose caller got another variant than the split said, compare nothing.
-SELECT user_hmac, tool_code, min(arrived) AS first FROM release_run_events
-WHERE user_hmac IN (SELECT jsonb_array_elements_text(CAST(:users AS jsonb))) AND rollout = :id
-    AND arrived <= :up_to AND cohort < :cohorts AND NOT coalesce(pinned, false)
-    AND coalesce(arm = 'canary', false) = coalesce(variant = 'canary', false)
-GROUP BY user_hmac, tool_code
+-- Pinned runs, and those whose caller got another variant than the split said, compare nothing. User by
+-- user: 5,000 of them in 60 to 90 ms; with IN, PostgreSQL without statistics of the table took 10 minutes.
+SELECT found.user_hmac, found.tool_code, found.first
+FROM jsonb_array_elements_text(CAST(:users AS jsonb)) AS asked (user_hmac)
+CROSS JOIN LATERAL (SELECT events.user_hmac, events.tool_code, min(events.arrived) AS first
+    FROM release_run_events AS events
+    WHERE events.user_hmac = asked.user_hmac AND rollout = :id
+        AND arrived <= :up_to AND cohort < :cohorts AND NOT coalesce(pinned, false)
+        AND coalesce(arm = 'canary', false) = coalesce(variant = 'canary', false)
+    GROUP BY events.user_hmac, events.tool_code) AS found
 
 -- name: met_users (sqlite)
-SELECT user_hmac, tool_code, min(arrived) AS first FROM release_run_events
+-- Left to itself SQLite goes through all rows of the rollout.
+SELECT user_hmac, tool_code, min(arrived) AS first
+FROM release_run_events INDEXED BY release_run_events_user
 WHERE user_hmac IN (SELECT value FROM json_each(:users)) AND rollout = :id
     AND arrived <= :up_to AND cohort < :cohorts AND NOT coalesce(pinned, false)
     AND coalesce(arm = 'canary', false) = coalesce(variant = 'canary', false)

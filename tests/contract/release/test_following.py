@@ -100,6 +100,14 @@ def told(store: ReleaseStore, luck: random.Random, users: range, code: str = "ol
         run_events.take_outcomes(work, late)
 
 
+def compare_anew(store: ReleaseStore, row: Rollout, **basis: Any) -> None:
+    """Write down that something else is compared from now on."""
+    numbers: dict[str, Any] = {"basis": {**BASIS, **basis}}
+    with store.transaction() as work:
+        numbers["after"] = run_events.newest(work)
+        rollouts.take_step(work, row, state="running", reason="test", numbers=numbers)
+
+
 def look(follower: Follower, store: ReleaseStore, row: Rollout) -> list[dict[str, Any]]:
     with store.transaction() as work:
         follower.judge(work, row)
@@ -154,14 +162,7 @@ def test_a_restart_discards_what_came_before_it_for_whoever_starts_anew(
     luck, followed = random.Random(5), Follower(row)
     told(store, luck, range(20))
     look(followed, store, row)
-    with store.transaction() as work:
-        rollouts.take_step(
-            work,
-            row,
-            state="running",
-            reason="flags",
-            numbers={"basis": {**BASIS, "flags": "g"}, "after": run_events.newest(work)},
-        )
+    compare_anew(store, row, flags="g")
     told(store, luck, range(10, 40))
 
     counts = in_the_end(followed, store, row)
@@ -179,14 +180,7 @@ def test_other_tool_code_is_passed_over_and_then_compared_anew_by_whoever_follow
     told(store, luck, range(10, 40), "new")
     assert sum(look(followed, store, row)[0]["enrolled"].values()) <= 20
     assert followed.analysis.basis.tools == "old"
-    with store.transaction() as work:
-        rollouts.take_step(
-            work,
-            row,
-            state="running",
-            reason="tools",
-            numbers={"basis": {**BASIS, "tools": "new"}, "after": run_events.newest(work)},
-        )
+    compare_anew(store, row, tools="new")
     told(store, luck, range(60), "new")
 
     counts = in_the_end(followed, store, row)
@@ -212,16 +206,6 @@ class Looks:
         assert anew.analysis.uncounted == self.whole.analysis.uncounted
         self.rows_read += anew.rows_read
 
-    def restart(self, **basis: Any) -> None:
-        with self.store.transaction() as work:
-            rollouts.take_step(
-                work,
-                self.row,
-                state="running",
-                reason="test",
-                numbers={"basis": {**BASIS, **basis}, "after": run_events.newest(work)},
-            )
-
 
 @pytest.mark.parametrize("seed", range(3))
 def test_who_starts_from_a_checkpoint_counts_as_who_read_everything_and_reads_the_rest_alone(
@@ -236,7 +220,7 @@ def test_who_starts_from_a_checkpoint_counts_as_who_read_everything_and_reads_th
         told(store, luck, range(first, first + 12), code)
         looks.look()
         if number in (4, 8):
-            looks.restart(flags=f"g{number}", tools=code)
+            compare_anew(store, row, flags=f"g{number}", tools=code)
             told(store, luck, range(20, 30), code)
     looks.look()
 

@@ -63,6 +63,18 @@ async def test_two_users_and_one_without_a_name_rate_apart(rated: Rated) -> None
     assert rated.counted == [1, 1, 1]
 
 
+async def test_nothing_that_is_told_follows_from_who_rated() -> None:
+    told = []
+    for user in ("zoe", "max"):
+        one = Rated()
+        request = RunRequest(agent="helper", environment="default", run_id="r", message="?")
+        await one.book.begin(request, begun_at="2026-11-21T12:00:00+00:00", replica="here:1")
+        await one.ratings.rate("r", "up", user_id=user)
+        told.append(one.events)
+
+    assert told[0] == told[1]
+
+
 async def test_ratings_sent_at_once_by_two_users_both_stand(rated: Rated) -> None:
     await asyncio.gather(*(rated.ratings.rate("r", "up", user_id=f"u{n}") for n in range(8)))
     stands = (await rated.state.get_many([KEYS.ratings("r")]))[KEYS.ratings("r")].value

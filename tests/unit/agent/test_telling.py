@@ -229,7 +229,7 @@ async def test_runs_of_other_agents_and_environments_have_other_ids() -> None:
         events: list[Event] = []
         teller = Teller(agent=agent, environment=environment, replica="here:1")
         telling = Telling(teller, users=Users(), put=events.append)
-        telling.rated("r", "up", user="zoe", count=1)
+        telling.rated("r", "up", number=1)
         ids.add(events[0].event_id)
     assert len(ids) == 3
 

@@ -7,4 +7,5 @@ CREATE TABLE release_rollout_checkpoints (
     data TEXT NOT NULL
 );
 -- Whether somebody was enrolled before a checkpoint is asked of the events themselves.
-CREATE INDEX release_run_events_user ON release_run_events (user_hmac) WHERE user_hmac IS NOT NULL;
+CREATE INDEX release_run_events_user ON release_run_events (user_hmac, rollout, arrived)
+    WHERE user_hmac IS NOT NULL;
