@@ -77,6 +77,8 @@ def test_help_documents_the_exit_codes(
         ["unset", "--json"],
         ["nothing", "--json"],
         ["set", "agent_rle", "x", "--json"],
+        ["--json", "set", "agent_rle", "x"],
+        ["--json"],
     ],
 )
 def test_wrong_usage_is_one_json_object_and_exit_2(
