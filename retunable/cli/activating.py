@@ -66,7 +66,17 @@ def override(
         name, member = _override(desk, key, value, expires)
         return override_fields(desk.plane, desk.site, {name: member}, reason=message)
 
-    return carry_out(place, act, wait=wait, output=output)
+    return carry_out(place, act, wait=wait, output=output, lines=_override_lines)
+
+
+def _override_lines(desk: Desk, done: Activated) -> list[str]:
+    new = done.deployment
+    held = new.parts.get("overrides", {})
+    above = f"above version {new.version} in {new.environment} (generation {new.generation})"
+    return [
+        f"{desk.site.field_keys[name]} = {shown(one['value'])} until {one['expires_at']}, {above}"
+        for name, one in held.items()
+    ] or [f"{new.agent}: no override is left {above}"]
 
 
 def _override(
@@ -97,7 +107,11 @@ def carry_out(
         waiting = Waiting(desk, seconds=wait)
         done = activated(act(desk), desk.site)
         taken = waiting.until_taken(done.deployment.generation)
-    for line in (*(lines or _lines)(desk, done), *taken.lines):
+    for line in (lines or _lines)(desk, done):
+        output.line(line)
+    if done.superseded_by is not None:
+        output.line(f"generation {done.superseded_by} was published after it and stands now")
+    for line in taken.lines:
         output.line(line)
     output.result(
         {
@@ -128,6 +142,4 @@ def _lines(desk: Desk, done: Activated) -> list[str]:
         f"{new.agent}: version {new.version} is active in {new.environment} ({before}; generation "
         f"{new.generation}, published to {desk.plane.publisher.describe()})"
     )
-    if done.superseded_by is not None:
-        lines.append(f"generation {done.superseded_by} was published after it and stands now")
     return lines

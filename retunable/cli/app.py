@@ -63,6 +63,8 @@ def options(
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    if arguments[:1] == ["--json"] and "--" not in arguments:
+        arguments = [*arguments[1:], "--json"]  # an option of each command, said before its name
     said = io.StringIO()
     try:
         if "--json" not in arguments:

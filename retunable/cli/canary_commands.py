@@ -16,6 +16,7 @@ from retunable.cli.output import Output
 from retunable.cli.release_options import (
     AgentArgument,
     MessageOption,
+    PublicationOf,
     PublicationThere,
     VersionArgument,
 )
@@ -88,51 +89,43 @@ def start(
 
 
 @command(commands)
-def status(agent: AgentArgument, *, place: PublicationThere, output: Output) -> ExitCode:
+def status(*, place: PublicationOf, output: Output) -> ExitCode:
     """Show how a canary does, as of now."""
     from retunable.cli import canary_status
 
-    return canary_status.status(place.of(agent), output=output)
+    return canary_status.status(place, output=output)
 
 
 @command(commands)
-def promote(
-    agent: AgentArgument, message: MessageOption, *, place: PublicationThere, output: Output
-) -> ExitCode:
+def promote(message: MessageOption, *, place: PublicationOf, output: Output) -> ExitCode:
     """Give the canary to everybody now, whatever the evidence says."""
     from retunable.cli import canary_moves
 
-    return canary_moves.move(place.of(agent), "promoted", message=message, output=output)
+    return canary_moves.move(place, "promoted", message=message, output=output)
 
 
 @command(commands)
-def pause(
-    agent: AgentArgument, message: MessageOption, *, place: PublicationThere, output: Output
-) -> ExitCode:
+def pause(message: MessageOption, *, place: PublicationOf, output: Output) -> ExitCode:
     """Let it grow no further; it still goes back by itself."""
     from retunable.cli import canary_moves
 
-    return canary_moves.move(place.of(agent), "paused", message=message, output=output)
+    return canary_moves.move(place, "paused", message=message, output=output)
 
 
 @command(commands)
-def resume(
-    agent: AgentArgument, message: MessageOption, *, place: PublicationThere, output: Output
-) -> ExitCode:
+def resume(message: MessageOption, *, place: PublicationOf, output: Output) -> ExitCode:
     """Let it grow again."""
     from retunable.cli import canary_moves
 
-    return canary_moves.move(place.of(agent), "running", message=message, output=output)
+    return canary_moves.move(place, "running", message=message, output=output)
 
 
 @command(commands)
-def abort(
-    agent: AgentArgument, message: MessageOption, *, place: PublicationThere, output: Output
-) -> ExitCode:
+def abort(message: MessageOption, *, place: PublicationOf, output: Output) -> ExitCode:
     """Take the canary back from everybody now.
 
     It needs the configuration store alone.
     """
     from retunable.cli import canary_moves
 
-    return canary_moves.abort(place.of(agent), message=message, output=output)
+    return canary_moves.abort(place, message=message, output=output)

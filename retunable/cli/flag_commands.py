@@ -11,11 +11,12 @@ import typer
 
 from retunable.cli.command import Given, command
 from retunable.cli.exits import ExitCode
-from retunable.cli.flag_wish import FlagWish
+from retunable.cli.flag_wish import FlagRequest, FlagWish
 from retunable.cli.output import Output
 from retunable.cli.release_options import (
     AgentArgument,
     MessageOption,
+    PublicationOf,
     PublicationThere,
     WaitIfAsked,
 )
@@ -97,120 +98,78 @@ def flag_wish(
 Wanted = Annotated[FlagWish, Given(flag_wish)]
 
 
-@command(commands)
-def create(
+def flag_request(
     agent: AgentArgument,
     name: NameArgument,
     message: MessageOption,
+    *,
+    place: PublicationThere,
+    wait: WaitIfAsked,
+) -> FlagRequest:
+    """Return which flag is to be another one, and why."""
+    return FlagRequest(place=place.of(agent), name=name, reason=message, wait=wait)
+
+
+Requested = Annotated[FlagRequest, Given(flag_request)]
+
+
+@command(commands)
+def create(
+    *,
+    wish: Wanted,
     user_key: UserKeyOption = None,
     enabled: Annotated[
         bool, typer.Option("--enabled", help="On at once; else retune flag enable.")
     ] = False,
-    *,
-    wish: Wanted,
-    place: PublicationThere,
-    wait: WaitIfAsked,
+    request: Requested,
     output: Output,
 ) -> ExitCode:
     """Make a flag above the active version, off until enabled."""
     from retunable.cli import flagging
 
-    return flagging.create(
-        place.of(agent),
-        name,
-        wish,
-        enabled=enabled,
-        user_key=user_key,
-        message=message,
-        wait=wait,
-        output=output,
-    )
+    return flagging.create(request, wish, enabled=enabled, user_key=user_key, output=output)
 
 
 @command(commands, "set")
 def set_flag(
-    agent: AgentArgument,
-    name: NameArgument,
-    message: MessageOption,
-    user_key: UserKeyOption = None,
-    *,
-    wish: Wanted,
-    place: PublicationThere,
-    wait: WaitIfAsked,
-    output: Output,
+    *, wish: Wanted, user_key: UserKeyOption = None, request: Requested, output: Output
 ) -> ExitCode:
     """Change a flag; what is not named stays. A percent that grows loses nobody."""
     from retunable.cli import flagging
 
-    return flagging.change(
-        place.of(agent),
-        name,
-        wish,
-        user_key=user_key,
-        message=message,
-        wait=wait,
-        output=output,
-    )
+    return flagging.change(request, wish, user_key=user_key, output=output)
 
 
 @command(commands)
-def enable(
-    agent: AgentArgument,
-    name: NameArgument,
-    message: MessageOption,
-    *,
-    place: PublicationThere,
-    wait: WaitIfAsked,
-    output: Output,
-) -> ExitCode:
+def enable(*, request: Requested, output: Output) -> ExitCode:
     """Put a flag on for those whom it is for."""
     from retunable.cli import flagging
 
-    return flagging.switch(
-        place.of(agent), name, on=True, message=message, wait=wait, output=output
-    )
+    return flagging.switch(request, on=True, output=output)
 
 
 @command(commands)
-def disable(
-    agent: AgentArgument,
-    name: NameArgument,
-    message: MessageOption,
-    *,
-    place: PublicationThere,
-    wait: WaitIfAsked,
-    output: Output,
-) -> ExitCode:
+def disable(*, request: Requested, output: Output) -> ExitCode:
     """Put a flag off for everybody; it keeps its list and its percent."""
     from retunable.cli import flagging
 
-    return flagging.switch(
-        place.of(agent), name, on=False, message=message, wait=wait, output=output
-    )
+    return flagging.switch(request, on=False, output=output)
 
 
 @command(commands)
-def remove(
-    agent: AgentArgument,
-    name: NameArgument,
-    message: MessageOption,
-    *,
-    place: PublicationThere,
-    wait: WaitIfAsked,
-    output: Output,
-) -> ExitCode:
+def remove(*, request: Requested, output: Output) -> ExitCode:
     """Take a flag away, with its list."""
     from retunable.cli import flagging
 
-    return flagging.remove(place.of(agent), name, message=message, wait=wait, output=output)
+    return flagging.remove(request, output=output)
 
 
 @command(commands, "list")
-def list_flags(agent: AgentArgument, *, place: PublicationThere, output: Output) -> ExitCode:
+def list_flags(*, place: PublicationOf, output: Output) -> ExitCode:
     """Show the flags, for whom each is and what it changes."""
     from retunable.cli import flagging
 
-    return flagging.list_flags(place.of(agent), output=output)
+    return flagging.list_flags(place, output=output)
 
 
 @command(commands)

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from retunable.cli.place import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRequest:
+    """Which flag of which agent is to be another one, why, and how long the agents are waited for."""
+
+    place: Place
+    name: str
+    reason: str
+    wait: float | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagWish:

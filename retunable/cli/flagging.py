@@ -11,7 +11,7 @@ from typing import Any, Final
 from retunable.cli.activating import carry_out
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.flag_parts import applied
-from retunable.cli.flag_wish import FlagWish
+from retunable.cli.flag_wish import FlagRequest, FlagWish
 from retunable.cli.named_secrets import named_secret
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
@@ -20,84 +20,57 @@ from retunable.config.build import build
 from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.config.targeting import ListKey
-from retunable.release.publishing.flags import change_flag, create_flag, flags_of, remove_flag
+from retunable.release.publishing.flags import (
+    FlagChange,
+    change_flag,
+    create_flag,
+    flags_of,
+    remove_flag,
+)
 from retunable.release.publishing.outcomes import Activated, FlagRefused, Outcome
 
 KEY_VARIABLE: Final = "RETUNABLE_USER_KEY"
 
 
 def create(
-    place: Place,
-    name: str,
-    wish: FlagWish,
-    *,
-    enabled: bool,
-    user_key: str | None,
-    message: str,
-    wait: float | None,
-    output: Output,
+    request: FlagRequest, wish: FlagWish, *, enabled: bool, user_key: str | None, output: Output
 ) -> ExitCode:
     """Make a flag."""
 
     def act(desk: Desk) -> Outcome:
-        key = _asked_for(place, user_key)
+        key = _asked_for(request.place, user_key)
         flag = applied(
-            wish, {"name": name, "enabled": enabled}, now=datetime.now(UTC), list_key=key
+            wish, {"name": request.name, "enabled": enabled}, now=datetime.now(UTC), list_key=key
         )
         if isinstance(flag, FlagRefused):
             return flag
-        return create_flag(desk.plane, desk.site, flag, reason=message)
+        return create_flag(desk.plane, desk.site, flag, reason=request.reason)
 
-    return _published(place, name, act, wait=wait, output=output)
+    return _published(request, act, output)
 
 
 def change(
-    place: Place,
-    name: str,
-    wish: FlagWish,
-    *,
-    user_key: str | None,
-    message: str,
-    wait: float | None,
-    output: Output,
+    request: FlagRequest, wish: FlagWish, *, user_key: str | None, output: Output
 ) -> ExitCode:
     """Change a flag."""
-    key = _asked_for(place, user_key)
-
-    def act(desk: Desk) -> Outcome:
-        return change_flag(
-            desk.plane,
-            desk.site,
-            name,
-            lambda flag: applied(wish, flag, now=datetime.now(UTC), list_key=key),
-            reason=message,
-        )
-
-    return _published(place, name, act, wait=wait, output=output)
+    key = _asked_for(request.place, user_key)
+    return _changed(
+        request, lambda flag: applied(wish, flag, now=datetime.now(UTC), list_key=key), output
+    )
 
 
-def switch(
-    place: Place, name: str, *, on: bool, message: str, wait: float | None, output: Output
-) -> ExitCode:
+def switch(request: FlagRequest, *, on: bool, output: Output) -> ExitCode:
     """Put a flag on or off."""
-
-    def act(desk: Desk) -> Outcome:
-        return change_flag(
-            desk.plane, desk.site, name, lambda flag: {**flag, "enabled": on}, reason=message
-        )
-
-    return _published(place, name, act, wait=wait, output=output)
+    return _changed(request, lambda flag: {**flag, "enabled": on}, output)
 
 
-def remove(
-    place: Place, name: str, *, message: str, wait: float | None, output: Output
-) -> ExitCode:
+def remove(request: FlagRequest, *, output: Output) -> ExitCode:
     """Take a flag away."""
 
     def act(desk: Desk) -> Outcome:
-        return remove_flag(desk.plane, desk.site, name, reason=message)
+        return remove_flag(desk.plane, desk.site, request.name, reason=request.reason)
 
-    return _published(place, name, act, wait=wait, output=output)
+    return _published(request, act, output)
 
 
 def list_flags(place: Place, *, output: Output) -> ExitCode:
@@ -136,21 +109,23 @@ def explain(
     return ExitCode.OK
 
 
-def _published(
-    place: Place,
-    name: str,
-    act: Callable[[Desk], Outcome],
-    *,
-    wait: float | None,
-    output: Output,
-) -> ExitCode:
+def _changed(request: FlagRequest, change: FlagChange, output: Output) -> ExitCode:
+    def act(desk: Desk) -> Outcome:
+        return change_flag(desk.plane, desk.site, request.name, change, reason=request.reason)
+
+    return _published(request, act, output)
+
+
+def _published(request: FlagRequest, act: Callable[[Desk], Outcome], output: Output) -> ExitCode:
+    name = request.name
+
     def lines(desk: Desk, done: Activated) -> list[str]:
         flags = {flag["name"]: flag for flag in done.deployment.parts.get("flags", ())}
         where = f"{desk.site.agent} in {desk.site.environment}"
         stands = _line(flags[name], now=datetime.now(UTC)) if name in flags else f"{name}: gone"
         return [f"{where}: generation {done.deployment.generation}", stands]
 
-    return carry_out(place, act, wait=wait, output=output, lines=lines)
+    return carry_out(request.place, act, wait=request.wait, output=output, lines=lines)
 
 
 def _line(flag: Mapping[str, Any], *, now: datetime) -> str:

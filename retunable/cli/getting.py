@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from retunable.cli.agent_client import AgentAway, AgentClient, Report
@@ -81,7 +82,7 @@ def _lines(
             yield f"{key} = {_item_text(items, key)}   (in the store)"
         elif len(fields) == 1:
             yield f"{key} is not in the store"
-    if len(fields) > 1:
+    if len(fields) > 1 or report is None:
         yield from _document_lines(target, items)
     for rejection in report["rejected"] if report else ():
         if rejection["field"] is None or rejection["field"] in {f.name for f in fields}:
@@ -105,8 +106,9 @@ def _origin(source: Mapping[str, Any]) -> str:
             return "from the program"
         case "document":
             return f"from the document {source['key']}{kept}"
-        case _ if source.get("expires_at"):
-            return f"from an override in {source['key']} until {source['expires_at']}{kept}"
+        case _ if source["expires_at"] is not None:
+            end = datetime.fromtimestamp(source["expires_at"], UTC)
+            return f"from an override in {source['key']} until {end:%Y-%m-%d %H:%M:%S} UTC{kept}"
         case _:
             return f"from the store{kept}"
 

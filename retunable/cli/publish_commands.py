@@ -18,6 +18,7 @@ from retunable.cli.release_options import (
     KeepOverridesOption,
     MessageOption,
     Publication,
+    PublicationOf,
     PublicationThere,
     VersionArgument,
     WaitIfAsked,
@@ -139,28 +140,26 @@ def override(
 
 @command(commands)
 def status(
-    agent: AgentArgument,
     check: Annotated[bool, typer.Option("--check", help="End with 3 where they differ.")] = False,
     *,
-    place: PublicationThere,
+    place: PublicationOf,
     output: Output,
 ) -> ExitCode:
     """Show what is active, what is published, and how they differ."""
     from retunable.cli import publishing
 
-    return publishing.status(place.of(agent), check=check, output=output)
+    return publishing.status(place, check=check, output=output)
 
 
 @command(commands)
 def publish(
-    agent: AgentArgument,
     message: MessageOption = "published again",
     *,
-    place: PublicationThere,
+    place: PublicationOf,
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
     """Publish what is active again; end what is pending."""
     from retunable.cli import publishing
 
-    return publishing.publish(place.of(agent), message=message, wait=wait, output=output)
+    return publishing.publish(place, message=message, wait=wait, output=output)

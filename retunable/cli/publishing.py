@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
@@ -25,6 +28,8 @@ def status(place: Place, *, check: bool, output: Output) -> ExitCode:
             f"pending: generation {deployment.generation}, version {deployment.version}, since "
             f"{deployment.stamp.at:%Y-%m-%d %H:%M:%S} UTC; retune publish {desk.site.agent} ends it"
         )
+    for name, held in _signed_overrides(found.active).items():
+        output.line(f"override: {name} = {shown(held['value'])} until {held['expires_at']}")
     for key, item in found.overrides.items():
         output.line(f"override: {key} = {_text(item)}")
     for drift in found.drift:
@@ -84,6 +89,12 @@ def _active_line(desk: Desk, active: Deployment | None) -> str:
         f"{where}: version {active.version} is active, generation {active.generation}, since "
         f"{active.stamp.at:%Y-%m-%d %H:%M:%S} UTC by {active.stamp.actor}: {active.stamp.reason}"
     )
+
+
+def _signed_overrides(active: Deployment | None) -> Mapping[str, Any]:
+    """Return the overrides that the active release carries itself."""
+    overrides: Mapping[str, Any] = active.parts.get("overrides", {}) if active else {}
+    return overrides
 
 
 def _text(item: object) -> str:

@@ -147,6 +147,14 @@ def publication_there(env: EnvironmentOption = None, *, place: Publication) -> P
     return place.at(env)
 
 
+PublicationThere = Annotated[Place, Given(publication_there)]
+
+
+def publication_of(agent: AgentArgument, *, place: PublicationThere) -> Place:
+    """Return the same, for an agent: where a command takes no argument after its name."""
+    return place.of(agent)
+
+
 def both_stores_by(actor: _ActorOption = None, *, place: BothStores) -> Place:
     """Return which two stores are meant, and who writes."""
     return replace(place, actor=actor)
@@ -163,5 +171,5 @@ Recorded = Annotated[Place, Given(recorded)]
 RecordedThere = Annotated[Place, Given(recorded_there)]
 RecordedBy = Annotated[Place, Given(recorded_by)]
 BothStoresBy = Annotated[Place, Given(both_stores_by)]
-PublicationThere = Annotated[Place, Given(publication_there)]
+PublicationOf = Annotated[Place, Given(publication_of)]
 WaitIfAsked = Annotated[float | None, Given(wait_if_asked)]

@@ -60,8 +60,8 @@ def release_store(place: Place, *, missing: Missing = "refuse") -> Iterator[Rele
 
 def _no_release_store(file: Path) -> Stop:
     return Stop(
-        f"there is no release store at {file}: say it in the folder where the agent runs, or name "
-        "another one with --releases; the first retune save makes one"
+        f"there is no release store at {file}: run this in the folder where the agent runs, or "
+        "name another one with --releases; the first retune save makes one"
     )
 
 

@@ -40,7 +40,7 @@ def set_document(
     """Write a document; over an active release a plain batch needs ``force``."""
     target = the_target(place.where)
     key, change = target.document, document_change(_text_of(file), target)
-    with desk(place, target, reason=reason) as at:
+    with desk(place, target, reason=reason, document_alone=True) as at:
         current = at.writer.read([key]).get(key)
         if change.plain and not force and stored_document(current).kind == "envelope":
             raise Stop(

@@ -61,10 +61,16 @@ def the_target(where: Where) -> Target:
 
 
 @contextmanager
-def desk(place: Place, target: Target, *, reason: str) -> Iterator[Desk]:
-    """Open the agent's store, and the release store where one is known; ask its replicas."""
+def desk(
+    place: Place, target: Target, *, reason: str, document_alone: bool = False
+) -> Iterator[Desk]:
+    """Open the agent's store, and the release store where one is known; ask its replicas.
+
+    A write of the ``document_alone`` meets no other agent's keys: it bears the agent's name.
+    """
     store = find_store(place.where, target)
-    check_owner(target, store, place.where, running_agents())
+    if not document_alone:
+        check_owner(target, store, place.where, running_agents())
     writer = open_publisher(store)
     try:
         with _recorder(place, target, writer, reason) as recorder:

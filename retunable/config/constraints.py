@@ -13,8 +13,6 @@ from typing import Any, Final
 from retunable.config.agent_config import AgentConfig
 from retunable.errors import ConfigurationError
 
-TOOL_CHOICE_WORDS: Final = frozenset({"auto", "none", "required"})
-
 RULES: Final = (frozenset({"provider", "model"}), frozenset({"tools", "tool_choice"}))
 """The sets of fields that are only valid together; no field is in two of them."""
 

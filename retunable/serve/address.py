@@ -115,7 +115,7 @@ def running_agents(folder: Path = AGENTS_FOLDER) -> tuple[AgentRecord, ...]:
         return ()
     except PermissionError as error:
         raise ConfigurationError(
-            f"{folder} cannot be read by this user; say it as the user who runs the agent"
+            f"{folder} cannot be read by this user; run this as the user who runs the agent"
         ) from error
     found = [record for path in paths if (record := _read(path))]
     return tuple(sorted(found, key=lambda record: record.started_at))

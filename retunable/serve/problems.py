@@ -33,10 +33,17 @@ def response_to(error: Exception) -> ProblemResponse:
         case RequestValidationError():
             return ProblemResponse(problem_of_faults(error.errors()))
         case HTTPException():
-            told = problem(HTTPStatus(error.status_code), str(error.detail))
+            told = problem(HTTPStatus(error.status_code), _detail(error))
             return ProblemResponse(told, dict(error.headers or {}))
         case _:
             return ProblemResponse(problem_of(error))
+
+
+def _detail(error: HTTPException) -> str:
+    """Return why; a path that leads nowhere has no more than its status to say."""
+    if error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return "nothing is here; /openapi.json lists what is"
+    return str(error.detail)
 
 
 def refused(status: HTTPStatus, detail: str) -> HTTPException:

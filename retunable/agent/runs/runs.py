@@ -30,9 +30,7 @@ from retunable.agent.runs.starting import Starting
 from retunable.agent.runs.status import status_of, tokens_of
 from retunable.agent.runs.telling import TellsRuns
 from retunable.agent.runs.views import RunState, RunStatus
-from retunable.errors import (
-    Unavailable,
-)
+from retunable.errors import Unavailable
 
 SETTLE_STOP_SECONDS: Final = 1.0
 SETTLED_AT_ONCE: Final = 50

@@ -36,6 +36,35 @@ def stored(writer: ConfigurationWriter) -> dict[str, str]:
     return {k: i.value for k, i in writer.read(keys).items() if isinstance(i, Item)}
 
 
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["set", "agent_role", "Mistyped", "--agent", "config-awre-agent"],
+        ["unset", "agent_goal", "--env", "staging"],
+        ["reset", "--yes", "--agent", "config-awre-agent"],
+    ],
+)
+def test_a_running_agent_is_not_retuned_in_the_name_of_another(
+    retune: Retune, writer: ConfigurationWriter, store_url: str, command: list[str]
+) -> None:
+    assert retune("set", "agent_goal", "Stays").code == 0
+    refused = retune(*command, "--store", store_url)
+    assert refused.code == 2
+    assert "those of config-aware-agent (--env default)" in refused.err
+    assert stored(writer) == {"agent_goal": "Stays"}
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_document_of_an_agent_that_does_not_run_is_written_beside_one_that_does(
+    retune: Retune, store_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "batch.json").write_text('{"role": "Other"}')
+    there = ("--agent", "other", "--store", store_url, "--no-wait")
+    ended = retune("set", "--file", "batch.json", *there)
+    assert ended.code == 0, ended.err
+
+
 def test_set_says_old_and_new_and_that_the_agent_took_it(
     retune: Retune, agent: FollowingAgent
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -110,6 +111,8 @@ def test_an_override_is_taken_and_what_the_program_forbids_is_told_at_once(
     forbidden = retune("override", AGENT, "llm_provider", "nobody", *for_an_hour)
 
     assert taken(held) == (0, ["applied"])
+    shown = retune("get", "agent_role").out
+    assert re.search(r"from an override in config_aware_agent until \d{4}-\d\d-\d\d ", shown)
     assert taken(forbidden) == (4, ["rejected"])
     assert "nobody" in forbidden.json["replicas"][0]["reason"]
     assert example.ask("Who are you?").startswith("I am Night Watch.")

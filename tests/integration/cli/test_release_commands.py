@@ -175,7 +175,10 @@ def test_an_override_travels_in_the_envelope_until_its_end(
     ended = retune("override", AGENT, "max_iterations", "2", "--expires", "1h", "-m", "it loops")
     assert ended.code == 0, ended.err
     assert document(store)["overrides"]["max_iterations"]["value"] == 2
-    retune("override", AGENT, "max_iterations", "-m", "mended")
+    assert "max_iterations = 2 until 2" in ended.out
+    assert "override: max_iterations = 2 until 2" in retune("status", AGENT).out
+    ended = retune("override", AGENT, "max_iterations", "-m", "mended")
+    assert "no override is left above version 1" in ended.out
     assert "overrides" not in document(store)
 
 

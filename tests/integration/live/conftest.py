@@ -13,9 +13,11 @@ import pytest
 from dev.stack import PostgresStack, RedisStack, Stack
 from retunable.config.agent_config import AgentConfig
 from retunable.config.declaration import declare
-from retunable.live import ConfigSubscription, LiveConfiguration, StreamState, Timings
+from retunable.live.configuration import LiveConfiguration
 from retunable.live.dapr_store import DaprConfigurationStore
 from retunable.live.sidecar import endpoint_from_environment
+from retunable.live.stream_health import StreamState
+from retunable.live.subscription import ConfigSubscription, Timings
 
 BOUND_SECONDS = 5.0
 """How long after a fault's end the next write may take."""

@@ -12,7 +12,9 @@ from dev.redis import RedisServer
 from dev.resources import write_atomically
 from dev.stack import RedisStack, Stack
 from retunable.errors import Unavailable
-from retunable.live import Reason, Status, StreamState, Timings
+from retunable.live.health import Reason, Status
+from retunable.live.stream_health import StreamState
+from retunable.live.subscription import Timings
 from tests.integration.live.conftest import (
     BOUND_SECONDS,
     QUICK,

@@ -9,7 +9,8 @@ import pytest
 
 from dev.resources import write_atomically
 from dev.stack import PostgresStack, Stack
-from retunable.live import Reason, Status, StreamState
+from retunable.live.health import Reason, Status
+from retunable.live.stream_health import StreamState
 from tests.integration.live.conftest import BOUND_SECONDS, QUICK, live_on
 
 pytestmark = pytest.mark.postgresql

@@ -10,7 +10,8 @@ import pytest
 
 from dev.redis import RedisServer
 from dev.stack import RedisStack, Stack
-from retunable.live import Reason, Status, StreamState
+from retunable.live.health import Reason, Status
+from retunable.live.stream_health import StreamState
 from tests.integration.live.conftest import BOUND_SECONDS, QUICK, Scene, live_on
 
 pytestmark = pytest.mark.redis

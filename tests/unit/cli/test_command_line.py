@@ -42,6 +42,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert heavy & set(python(LISTING).stdout.split()) == set()
 
 
+@pytest.mark.parametrize("module", ["version_list", "activating", "setting"])
+def test_a_command_imports_nothing_that_runs_an_agent(module: str) -> None:
+    imported = python(f"import sys; import retunable.cli.{module}; print(*sys.modules)").stdout
+    assert "retunable.cli.output" in imported
+    assert {"retunable.live.watcher", "retunable.agent", "grpc", "dapr"} & set(
+        imported.split()
+    ) == set()
+
+
 def test_a_missing_extra_is_named() -> None:
     ended = python(WITHOUT_TYPER)
     assert ended.returncode == 1
@@ -68,6 +77,8 @@ def test_help_documents_the_exit_codes(
         ["unset", "--json"],
         ["nothing", "--json"],
         ["set", "agent_rle", "x", "--json"],
+        ["--json", "set", "agent_rle", "x"],
+        ["--json"],
     ],
 )
 def test_wrong_usage_is_one_json_object_and_exit_2(

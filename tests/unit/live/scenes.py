@@ -9,7 +9,10 @@ from pathlib import Path
 
 from retunable.config.agent_config import AgentConfig
 from retunable.config.declaration import Declaration, declare
-from retunable.live import ConfigSubscription, LiveConfiguration, Status, StreamState, Timings
+from retunable.live.configuration import LiveConfiguration
+from retunable.live.health import Status
+from retunable.live.stream_health import StreamState
+from retunable.live.subscription import ConfigSubscription, Timings
 from retunable.testing.fake_store import FakeStore
 from tests.unit.live.virtual_time import until
 

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from retunable.live import ConfigSubscription
 from retunable.live.reading import Known
 from retunable.live.snapshot_cell import SnapshotCell
 from retunable.live.store import FailureKind
+from retunable.live.subscription import ConfigSubscription
 from tests.unit.config.worlds import AGENT, document, envelope, variant
 
 ENDS = "2026-11-21T09:00:00Z"

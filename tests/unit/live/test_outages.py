@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from retunable.errors import NotReady
-from retunable.live import FailureKind, LiveStatus, Reason, Status, StoreFailure, Timings
+from retunable.live.health import LiveStatus, Reason, Status
+from retunable.live.store import FailureKind, StoreFailure
+from retunable.live.subscription import Timings
 from retunable.testing.fake_store import FakeStore
 from tests.unit.live.scenes import DOCUMENT, is_ready, live_on, role, settled, started
 from tests.unit.live.virtual_time import in_virtual_time, until

@@ -9,8 +9,8 @@ import logging
 import pytest
 
 from retunable.config.snapshot import Snapshot
-from retunable.live import Timings
 from retunable.live.stream_health import StreamState
+from retunable.live.subscription import Timings
 from retunable.testing.fake_store import FakeStore
 from tests.unit.live.scenes import AGENT, DOCUMENT, declaration, role, settled, started
 from tests.unit.live.virtual_time import in_virtual_time, until

@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from retunable.errors import ConfigurationError
-from retunable.live import FailureKind
 from retunable.live.dapr_store import DaprConfigurationStore, failure_kind
 from retunable.live.sidecar import CHANNEL_OPTIONS, SidecarEndpoint, endpoint_from_environment
+from retunable.live.store import FailureKind
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ from math import inf
 
 import pytest
 
-from retunable.live import FailureKind, LiveConfiguration, StreamState, Timings
+from retunable.live.configuration import LiveConfiguration
+from retunable.live.store import FailureKind
+from retunable.live.stream_health import StreamState
+from retunable.live.subscription import Timings
 from retunable.testing.fake_store import FakeStore
 from tests.unit.live.scenes import declaration, live_on, role, settled, stream
 from tests.unit.live.virtual_time import in_virtual_time, until

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from retunable.live import Reason, Status, Timings
+from retunable.live.health import Reason, Status
+from retunable.live.subscription import Timings
 from retunable.live.supervision import SupervisedTask
 from retunable.testing.fake_store import FakeStore
 from tests.unit.live.scenes import role, settled, started

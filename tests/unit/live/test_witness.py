@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from retunable.config.items import Item, StoreKind
-from retunable.live import Timings
+from retunable.live.subscription import Timings
 from retunable.live.witness import ItemChange, Witness
 from retunable.testing.fake_store import FakeStore
 from tests.unit.live.scenes import live_on

@@ -135,6 +135,12 @@ async def test_an_unforeseen_error_is_a_problem_that_does_not_show_its_text() ->
     assert "hunter2" not in response.text
 
 
+async def test_a_path_that_leads_nowhere_says_where_the_paths_are() -> None:
+    response = await get(StandInAgent(), "/")
+    assert (response.status_code, response.headers["content-type"]) == (404, PROBLEM)
+    assert "/openapi.json" in response.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/x", 404), ("PUT", "/readyz", 405)]
 )
