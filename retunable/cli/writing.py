@@ -123,7 +123,7 @@ def _report(
         output.line(_change_line(change))
     for line in taken.lines:
         output.line(line)
-    if code is ExitCode.REJECTED and write.action == "set":
+    if taken.code is ExitCode.REJECTED and write.action == "set":
         output.line(_way_back(at, write))
     output.result(
         {
