@@ -18,8 +18,11 @@ logger = logging.getLogger("retunable")
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LAST_PAUSE_SECONDS: Final = 5.0
-SILENCE_SECONDS: Final = 30.0
-"""A stream can go silent without ending; one that brought nothing for so long is opened anew."""
+SILENCE_SECONDS: Final = 25.0
+"""A stream can go silent without ending; one that brought nothing for so long is opened anew.
+
+No divisor of 60: what a killed daprd had taken comes again after 60 s, and where a stream was opened
+anew at that very moment the topic could not be subscribed for another 30 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One life of ``retune control``: what it is made of, started in order and stopped in reverse.
 
-What it does with events is in ``HANDLERS``; what else goes on beside, on its event loop and with
-its sidecar, is in ``COMPANIONS``.
+What it does with events is in ``HANDLERS``; rollouts are followed beside, on its event loop and with
+its sidecar.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from retunable.control.ingestion import Handlers, Ingestion
 from retunable.control.intake import Intake, Patience
 from retunable.control.outbox import Outbox
 from retunable.control.rollouts.companion import controlling_rollouts
+from retunable.control.rollouts.controller import Controller
 from retunable.control.subscription import Subscription
 from retunable.control.upkeep import Upkeep
 from retunable.errors import Unavailable
@@ -70,19 +71,7 @@ class Control:
     patience: Patience = field(default_factory=Patience)
 
 
-Companion = Callable[[Control], AbstractAsyncContextManager[None]]
-"""Something that goes on while the process lives: entered once the sidecar is there."""
-
-COMPANIONS: Final[tuple[Companion, ...]] = (controlling_rollouts,)
-
-
-async def run_control(
-    control: Control,
-    ended: asyncio.Event,
-    *,
-    handlers: Handlers = HANDLERS,
-    companions: Sequence[Companion] = COMPANIONS,
-) -> None:
+async def run_control(control: Control, ended: asyncio.Event) -> None:
     """Serve until ``ended`` is set or a part of it cannot be kept alive.
 
     Raises:
@@ -96,15 +85,15 @@ async def run_control(
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(a_sidecar(app_id=control.app_id))
-        for companion in companions:
-            await stack.enter_async_context(companion(control))
+        if (controller := _controller(control)) is not None:
+            await stack.enter_async_context(controlling_rollouts(controller))
         upkeep = SupervisedTask(
             "control upkeep", _upkeep(control).run, timings=Timings(), on_death=dead
         )
         stack.push_async_callback(upkeep.stop)
         subscription = Subscription(pubsub=control.pubsub, topic=TOPIC)
         stack.push_async_callback(subscription.close)
-        intake = Intake(subscription, Ingestion(control.store, handlers), patience=control.patience)
+        intake = Intake(subscription, Ingestion(control.store, HANDLERS), patience=control.patience)
         taking = asyncio.create_task(intake.run(), name="retunable control intake")
         taking.add_done_callback(lambda _: ended.set())
         logger.info("%s takes events into %s", control.app_id, control.store.describe())
@@ -122,6 +111,13 @@ def _raise_what_died(taking: asyncio.Task[None], died: Sequence[str]) -> None:
         taking.result()
     if died:
         raise Unavailable(f"{died[0]} cannot be kept alive; the log says why", part="component")
+
+
+def _controller(control: Control) -> Controller | None:
+    if control.open_publisher is None:
+        logger.warning("rollouts are not controlled: no configuration store is named")
+        return None
+    return Controller(store=control.store, open_publisher=control.open_publisher, key=control.key)
 
 
 def _upkeep(control: Control) -> Upkeep:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from retunable.control.rollouts.controller import Controller
 from retunable.control.rollouts.sdk_runtime import Runtime
@@ -14,9 +14,6 @@ from retunable.control.rollouts.workflow import Starter, new_runtime
 from retunable.errors import ReleaseStoreError, Unavailable
 from retunable.release.store import rollouts
 from retunable.release.store.release_store import ReleaseStore
-
-if TYPE_CHECKING:
-    from retunable.control.process import Control
 
 logger = logging.getLogger("retunable")
 
@@ -26,19 +23,12 @@ STOP_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def controlling_rollouts(control: Control) -> AsyncIterator[None]:
-    """Follow every rollout of the release store while inside."""
-    if control.open_publisher is None:
-        logger.warning("rollouts are not controlled: no configuration store is named")
-        yield
-        return
-    controller = Controller(
-        store=control.store, open_publisher=control.open_publisher, key=control.key
-    )
+async def controlling_rollouts(controller: Controller) -> AsyncIterator[None]:
+    """Follow every rollout of the controller's release store while inside."""
     runtime, starter = new_runtime(controller), Starter()
     tasks = [
         asyncio.create_task(_started(runtime), name="retunable rollout worker"),
-        asyncio.create_task(_follow(control.store, starter), name="retunable rollouts"),
+        asyncio.create_task(_follow(controller.store, starter), name="retunable rollouts"),
     ]
     try:
         yield
