@@ -96,9 +96,11 @@ class Heartbeats:
             self._changed.clear()
             await self._send()
             await asyncio.sleep(min(FLOOR_SECONDS, self._interval_seconds))
+            rest_seconds = max(0.0, self._interval_seconds - FLOOR_SECONDS)
+            # Not wait_for: on Python 3.11 it loses a cancellation that meets the event.
             with contextlib.suppress(TimeoutError):
-                rest_seconds = max(0.0, self._interval_seconds - FLOOR_SECONDS)
-                await asyncio.wait_for(self._changed.wait(), rest_seconds)
+                async with asyncio.timeout(rest_seconds):
+                    await self._changed.wait()
 
     async def _send(self, *, leaving: bool = False, **options: float) -> None:
         self._told = self._says()

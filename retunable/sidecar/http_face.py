@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,7 +29,8 @@ REQUEST_SECONDS: Final = 5.0
 # Whoever asks for health has no token, as with daprd.
 _HEALTH: Final = ("/v1.0/healthz", "/v1.0/healthz/outbound")
 _METADATA: Final = "/v1.0/metadata"
-_SECRETS: Final = "/v1.0/secrets/"
+_SECRET: Final = re.compile("/v1.0/secrets/([^/]+)/([^/]+)")
+_LOCAL: Final = ("127.0.0.1", "localhost", "")
 
 
 class HttpFace:
@@ -75,10 +77,10 @@ class HttpFace:
             return problem(HTTPStatus.UNAUTHORIZED, "ERR_UNAUTHENTICATED", "invalid api token")
         if path == _METADATA and request.method == "GET":
             return Response(HTTPStatus.OK, self._metadata())
-        if path.startswith(_SECRETS) and path.count("/") == _SECRETS.count("/") + 1:
-            store, _, key = path.removeprefix(_SECRETS).partition("/")
-            if request.method == "GET":
-                return secret_answer(self._secrets, unquote(store), unquote(key))
+        if request.method == "GET" and (named := _SECRET.fullmatch(path)):
+            if not _is_local(request.headers.get("host", "")):
+                return problem(HTTPStatus.FORBIDDEN, "ERR_PERMISSION_DENIED", "not by that name")
+            return secret_answer(self._secrets, unquote(named[1]), unquote(named[2]))
         return problem(
             HTTPStatus.NOT_IMPLEMENTED,
             "ERR_NOT_SERVED",
@@ -105,3 +107,8 @@ class HttpFace:
             log.debug("action=bad_request error=%r", error)  # OSError: also one that took too long
         finally:
             writer.close()
+
+
+def _is_local(host: str) -> bool:
+    """Tell whether this machine was asked by its own name, not by one that a web page made up."""
+    return host.partition(":")[0] in _LOCAL

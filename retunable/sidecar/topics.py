@@ -208,8 +208,10 @@ class _Feed:
                 log.warning("action=read_topic topic=%s error=%s", self._topic.name, error)
                 await asyncio.sleep(FIRST_RETRY_SECONDS)
                 continue
+            # Not wait_for: on Python 3.11 it loses a cancellation that meets the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._seconds_to_next())
+                async with asyncio.timeout(self._seconds_to_next()):
+                    await self._wake.wait()
 
     async def _hand_out(self) -> None:
         """Give away everything that can be given now."""

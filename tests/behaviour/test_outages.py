@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-AT_ONCE_SECONDS = 2.0
+AT_ONCE_SECONDS = 5.0
 # A state store that is away is found out by a write and by the read after it, 2 s each.
 NOTICED_SECONDS = 5.0
 APPLIED_SECONDS = 5.0

@@ -23,6 +23,9 @@ from retunable import (
 from retunable.testing import ModelServer
 from tests.integration.agent.conftest import MakeAgent
 
+REFUSED_SECONDS = 5.0
+"""A second, on a machine that is busy; a run that waits for its sidecar does so for minutes."""
+
 SECRET_STORE = """\
 apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -45,7 +48,7 @@ async def test_a_sidecar_that_went_away_refuses_runs_at_once_and_takes_them_agai
         began = time.monotonic()
         with pytest.raises(Unavailable) as refused:
             await agent.run("?")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < REFUSED_SECONDS
         assert refused.value.part == "sidecar"
         assert agent.snapshot.config.role == "Research Assistant"
         await asyncio.to_thread(redis_stack.sidecar.start)
@@ -108,7 +111,7 @@ async def test_without_any_sidecar_a_run_is_refused_at_once(
         began = time.monotonic()
         with pytest.raises(Unavailable) as refused:
             await agent.run("?")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < REFUSED_SECONDS
         assert refused.value.part == "sidecar"
 
 

@@ -114,6 +114,18 @@ async def test_what_changes_is_told_at_once_and_what_does_not_is_not() -> None:
 
 
 @in_virtual_time
+async def test_a_change_in_the_moment_of_the_end_does_not_hold_it_up() -> None:
+    scene = Scene()
+    async with asyncio.timeout(60):
+        async with beating(scene) as look:
+            await asyncio.sleep(2)  # it waits for its interval or a change
+            scene.snapshot = snapshot(agent_role="Tuned")
+            look()
+
+    assert scene.sent[-1][1].leaving
+
+
+@in_virtual_time
 async def test_changes_in_a_burst_are_told_together() -> None:
     scene = Scene()
     async with beating(scene) as look:

@@ -30,9 +30,11 @@ class Drawer:
 SECRETS = {"vault": Drawer({"a/b": {"a/b": "s"}})}
 
 
-def response(path: str, *, method: str = "GET", given: str = "", token: str | None = None) -> Any:
+def response(
+    path: str, *, method: str = "GET", given: str = "", token: str | None = None, host: str = ""
+) -> Any:
     face = HttpFace(lambda: {"id": "shop"}, secrets=SECRETS, api_token=token)
-    return face.answer(Request(method, path, {"dapr-api-token": given}))
+    return face.answer(Request(method, path, {"dapr-api-token": given, "host": host}))
 
 
 def ask(path: str, **more: Any) -> HTTPStatus:
@@ -64,6 +66,20 @@ def test_a_secret_is_given_by_its_name_as_a_url_has_it() -> None:
 def test_a_secret_needs_the_token_where_one_is_set() -> None:
     assert ask("/v1.0/secrets/vault/a%2Fb", token="s3cret") == HTTPStatus.UNAUTHORIZED
     assert ask("/v1.0/secrets/vault/a%2Fb", token="s3cret", given="s3cret") == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:3500", HTTPStatus.OK),
+        ("localhost", HTTPStatus.OK),
+        ("example.com:3500", HTTPStatus.FORBIDDEN),
+    ],
+)
+def test_a_web_page_with_a_name_that_leads_here_gets_no_secret(
+    host: str, status: HTTPStatus
+) -> None:
+    assert ask("/v1.0/secrets/vault/a%2Fb", host=host) == status
 
 
 def test_a_request_is_read() -> None:
