@@ -38,7 +38,12 @@ IN_ORDER = ("-p", "no:randomly")
 STAGES = (
     Stage(name="unit", folders=("unit", "replay"), arguments=("-n", "2")),
     Stage(name="contract", folders=("contract",), arguments=("-n", "2")),
-    Stage(name="integration", folders=("platform", "integration"), arguments=IN_ORDER),
+    # Each test has a stack of its own and waits for much of its time.
+    Stage(
+        name="integration",
+        folders=("platform", "integration"),
+        arguments=(*IN_ORDER, "-n", "2", "--dist", "loadfile"),
+    ),
     # Alone on the machine and in order: these hold the program to times. They mostly wait, so the
     # backends run side by side, each in a worker of its own.
     Stage(
