@@ -119,7 +119,7 @@ async def test_a_change_in_the_moment_of_the_end_does_not_hold_it_up() -> None:
     async with asyncio.timeout(60):
         async with beating(scene) as look:
             await asyncio.sleep(2)  # it waits for its interval or a change
-            scene.snapshot = snapshot(agent_role="Tuned")
+            reads(scene, agent_role="Tuned")
             look()
 
     assert scene.sent[-1][1].leaving
