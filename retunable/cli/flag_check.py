@@ -57,7 +57,7 @@ def _check(
     match ask_program(candidates, desk.target.replicas):
         case ProgramFault() as fault:
             stands = any(flag["name"] == fault.flag for flag in standing)
-            mend = f"; change it: retune flag set {desk.site.agent} {fault.flag}" if stands else ""
+            mend = f"; retune flag set or remove {desk.site.agent} {fault.flag}" if stands else ""
             raise Stop(
                 f"nothing was published: {fault}{mend}",
                 ExitCode.USAGE,

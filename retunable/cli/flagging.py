@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from retunable.cli.activating import carry_out
@@ -185,6 +186,7 @@ def _attribute(text: str) -> tuple[str, str]:
 
 
 def _asked_for(place: Place, name: str | None) -> Callable[[], ListKey]:
+    @cache  # read by the check before; not again in the transaction that publishes
     def key() -> ListKey:
         found = _key(place, name)
         if found is None:
