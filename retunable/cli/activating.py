@@ -9,8 +9,10 @@ from typing import Any
 from retunable.cli.ages import duration
 from retunable.cli.changes import field_change, field_named
 from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.flag_check import check_version
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
+from retunable.cli.program_check import ProgramCheck
 from retunable.cli.refusals import activated
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk
@@ -25,9 +27,14 @@ from retunable.release.store.records import Deployment
 
 
 def activate(place: Place, wish: Wish, *, wait: float | None, output: Output) -> ExitCode:
-    """Activate a version."""
+    """Activate a version above which the running program can take the standing flags."""
+    number = wish.version
     return carry_out(
-        place, lambda desk: activate_version(desk.plane, desk.site, wish), wait=wait, output=output
+        place,
+        lambda desk: activate_version(desk.plane, desk.site, wish),
+        check=None if number is None else lambda desk: check_version(desk, number),
+        wait=wait,
+        output=output,
     )
 
 
@@ -98,12 +105,17 @@ def carry_out(
     place: Place,
     act: Callable[[Desk], Outcome],
     *,
+    check: Callable[[Desk], ProgramCheck | None] | None = None,
     wait: float | None,
     output: Output,
     lines: Callable[[Desk, Activated], list[str]] | None = None,
 ) -> ExitCode:
-    """Publish, and say what became of it: in ``lines``, or as an activation."""
+    """Publish, and say what became of it: in ``lines``, or as an activation.
+
+    ``check`` asks the running program before, and ends the command where it could not take it.
+    """
     with release_desk(place) as desk:
+        checked = check(desk) if check else None
         waiting = Waiting(desk, seconds=wait)
         done = activated(act(desk), desk.site)
         taken = waiting.until_taken(done.deployment.generation)
@@ -111,7 +123,7 @@ def carry_out(
         output.line(line)
     if done.superseded_by is not None:
         output.line(f"generation {done.superseded_by} was published after it and stands now")
-    for line in taken.lines:
+    for line in (*(checked.lines if checked else ()), *taken.lines):
         output.line(line)
     output.result(
         {
@@ -121,6 +133,7 @@ def carry_out(
             "before": plain(done.before),
             "cleared": plain(done.cleared),
             "superseded_by": done.superseded_by,
+            "check": plain(checked),
             "replicas": list(taken.replicas),
             "exit_code": int(taken.code),
         }

@@ -89,11 +89,22 @@ def start(
 
 
 @command(commands)
-def status(*, place: PublicationOf, output: Output) -> ExitCode:
+def status(
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Show it again at each change, until it is over; with --json a line each.",
+        ),
+    ] = False,
+    *,
+    place: PublicationOf,
+    output: Output,
+) -> ExitCode:
     """Show how a canary does, as of now."""
     from retunable.cli import canary_status
 
-    return canary_status.status(place, output=output)
+    return canary_status.status(place, watch=watch, output=output)
 
 
 @command(commands)

@@ -11,6 +11,7 @@ from typing import Any
 
 from retunable.cli.ages import duration
 from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.flag_check import check_version
 from retunable.cli.output import Output
 from retunable.cli.place import Place
 from retunable.cli.refusals import activated
@@ -61,6 +62,7 @@ def start(place: Place, wanted: Wanted, *, output: Output) -> ExitCode:
                 "deadline help; or --anyway",
                 outcome="cannot_finish",
             )
+        checked = check_version(desk, wanted.version)
         done = activated(start_rollout(desk.plane, desk.site, prepared.start), desk.site)
         agent, environment = desk.site.agent, desk.site.environment
     share = prepared.start.share
@@ -68,12 +70,15 @@ def start(place: Place, wanted: Wanted, *, output: Output) -> ExitCode:
         f"{agent}: version {wanted.version} is the canary of {share['stages'][0]:g} % of users in "
         f"{environment} (generation {done.deployment.generation}); retune canary status {agent}"
     )
+    for line in checked.lines if checked else ():
+        output.line(line)
     output.result(
         {
             "agent": agent,
             "environment": environment,
             "rollout": share["id"],
             "deployment": plain(done.deployment),
+            "check": plain(checked),
             "estimate": prepared.start.plan["estimate"],
             "notes": list(prepared.notes),
             "obstacles": list(prepared.obstacles),

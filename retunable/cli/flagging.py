@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from retunable.cli.activating import carry_out
 from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.flag_check import check_change
 from retunable.cli.flag_parts import applied
 from retunable.cli.flag_wish import FlagRequest, FlagWish
 from retunable.cli.named_secrets import named_secret
@@ -21,13 +23,15 @@ from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.config.targeting import ListKey
 from retunable.release.publishing.flags import (
-    FlagChange,
-    change_flag,
-    create_flag,
+    Flags,
+    FlagsChange,
     flags_of,
-    remove_flag,
+    publish_flags,
+    with_changed,
+    with_new,
+    without,
 )
-from retunable.release.publishing.outcomes import Activated, FlagRefused, Outcome
+from retunable.release.publishing.outcomes import Activated, FlagRefused
 
 KEY_VARIABLE: Final = "RETUNABLE_USER_KEY"
 
@@ -35,42 +39,37 @@ KEY_VARIABLE: Final = "RETUNABLE_USER_KEY"
 def create(
     request: FlagRequest, wish: FlagWish, *, enabled: bool, user_key: str | None, output: Output
 ) -> ExitCode:
-    """Make a flag."""
+    """Make a flag that the running program can take."""
+    key = _asked_for(request.place, user_key)
 
-    def act(desk: Desk) -> Outcome:
-        key = _asked_for(request.place, user_key)
-        flag = applied(
-            wish, {"name": request.name, "enabled": enabled}, now=datetime.now(UTC), list_key=key
-        )
-        if isinstance(flag, FlagRefused):
-            return flag
-        return create_flag(desk.plane, desk.site, flag, reason=request.reason)
+    def added(flags: Flags) -> Flags | FlagRefused:
+        bare = {"name": request.name, "enabled": enabled}
+        flag = applied(wish, bare, now=datetime.now(UTC), list_key=key)
+        return flag if isinstance(flag, FlagRefused) else with_new(flag)(flags)
 
-    return _published(request, act, output)
+    return _published(request, added, output)
 
 
 def change(
     request: FlagRequest, wish: FlagWish, *, user_key: str | None, output: Output
 ) -> ExitCode:
-    """Change a flag."""
+    """Change a flag into one that the running program can take."""
     key = _asked_for(request.place, user_key)
-    return _changed(
-        request, lambda flag: applied(wish, flag, now=datetime.now(UTC), list_key=key), output
+    changed = with_changed(
+        request.name, lambda flag: applied(wish, flag, now=datetime.now(UTC), list_key=key)
     )
+    return _published(request, changed, output)
 
 
 def switch(request: FlagRequest, *, on: bool, output: Output) -> ExitCode:
-    """Put a flag on or off."""
-    return _changed(request, lambda flag: {**flag, "enabled": on}, output)
+    """Put a flag on, if the running program can take it, or off at once."""
+    switched = with_changed(request.name, lambda flag: {**flag, "enabled": on})
+    return _published(request, switched, output, asks=on)
 
 
 def remove(request: FlagRequest, *, output: Output) -> ExitCode:
     """Take a flag away."""
-
-    def act(desk: Desk) -> Outcome:
-        return remove_flag(desk.plane, desk.site, request.name, reason=request.reason)
-
-    return _published(request, act, output)
+    return _published(request, without(request.name), output, asks=False)
 
 
 def list_flags(place: Place, *, output: Output) -> ExitCode:
@@ -109,14 +108,10 @@ def explain(
     return ExitCode.OK
 
 
-def _changed(request: FlagRequest, change: FlagChange, output: Output) -> ExitCode:
-    def act(desk: Desk) -> Outcome:
-        return change_flag(desk.plane, desk.site, request.name, change, reason=request.reason)
-
-    return _published(request, act, output)
-
-
-def _published(request: FlagRequest, act: Callable[[Desk], Outcome], output: Output) -> ExitCode:
+def _published(
+    request: FlagRequest, change: FlagsChange, output: Output, *, asks: bool = True
+) -> ExitCode:
+    """Publish other flags; the running program is asked before, unless a flag goes off or away."""
     name = request.name
 
     def lines(desk: Desk, done: Activated) -> list[str]:
@@ -125,7 +120,14 @@ def _published(request: FlagRequest, act: Callable[[Desk], Outcome], output: Out
         stands = _line(flags[name], now=datetime.now(UTC)) if name in flags else f"{name}: gone"
         return [f"{where}: generation {done.deployment.generation}", stands]
 
-    return carry_out(request.place, act, wait=request.wait, output=output, lines=lines)
+    return carry_out(
+        request.place,
+        lambda desk: publish_flags(desk.plane, desk.site, change, reason=request.reason),
+        check=(lambda desk: check_change(desk, change)) if asks else None,
+        wait=request.wait,
+        output=output,
+        lines=lines,
+    )
 
 
 def _line(flag: Mapping[str, Any], *, now: datetime) -> str:
@@ -184,6 +186,7 @@ def _attribute(text: str) -> tuple[str, str]:
 
 
 def _asked_for(place: Place, name: str | None) -> Callable[[], ListKey]:
+    @cache  # read by the check before; not again in the transaction that publishes
     def key() -> ListKey:
         found = _key(place, name)
         if found is None:

@@ -40,16 +40,16 @@ class Place:
     def missing_releases(self) -> Path | None:
         """The file that a release store would be, where nobody has made it yet."""
         if self.releases_url == DEFAULT_RELEASES:
-            return None if RELEASES_FILE.exists() else RELEASES_FILE
+            return None if _is_there(RELEASES_FILE) else RELEASES_FILE
         from retunable.release.store_url import StoreURL
 
         url = StoreURL.parse(self.releases_url)
-        return url.path if url.kind == "sqlite" and not url.path.exists() else None
+        return url.path if url.kind == "sqlite" and not _is_there(url.path) else None
 
     @property
     def has_releases(self) -> bool:
         """Whether a release store is known: one is named, or its file lies in this folder."""
-        return self.releases_url != DEFAULT_RELEASES or RELEASES_FILE.exists()
+        return self.releases_url != DEFAULT_RELEASES or _is_there(RELEASES_FILE)
 
     @property
     def environment(self) -> str:
@@ -69,3 +69,17 @@ class Place:
     def at(self, environment: str | None) -> Place:
         """The same place, in an environment."""
         return replace(self, where=replace(self.where, environment=environment))
+
+
+def _is_there(file: Path) -> bool:
+    """Tell whether a file exists; end the command where this user may not know."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise Stop(
+            f"{file} cannot be looked at ({error.strerror}); run this as the user who made it, or "
+            "name another release store with --releases"
+        ) from error
+    return True

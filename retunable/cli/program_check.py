@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any
 
 from retunable.cli.agent_client import REPORT_SECONDS, AgentAway, AgentClient
-from retunable.cli.exits import ExitCode, Stop
 from retunable.serve.address import AgentRecord
 
 NOBODY = "no running process of it was found in .retunable/agents of this folder"
@@ -24,27 +23,66 @@ class ProgramCheck:
     pids: tuple[int, ...]
     unchecked: str | None
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a person is told of it: that nobody could be asked."""
+        if self.unchecked is None:
+            return ()
+        return (f"not checked against what the program allows: {self.unchecked}",)
 
-def check_with_program(config: Mapping[str, Any], records: Sequence[AgentRecord]) -> ProgramCheck:
-    """Ask every process; end the command with the first fault that one of them names."""
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A complete config to be run on, and the flag that made it of a version, if one did."""
+
+    config: Mapping[str, Any]
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFault:
+    """What keeps one process from running on a candidate, and the fields that this is about."""
+
+    fields: tuple[str, ...]
+    reason: str
+    pid: int
+    flag: str | None = None
+
+    @property
+    def field(self) -> str | None:
+        """The field, where it is about one alone."""
+        return self.fields[0] if len(self.fields) == 1 else None
+
+    def __str__(self) -> str:
+        flag = "" if self.flag is None else f"flag {self.flag}: "
+        what = f"{' and '.join(self.fields)} {self.reason}"
+        return f"{flag}{what}, says the running program (pid {self.pid})"
+
+
+def ask_program(
+    candidates: Sequence[Candidate], records: Sequence[AgentRecord]
+) -> ProgramCheck | ProgramFault:
+    """Ask every process about every candidate; the first fault that one of them names ends it."""
     agreed: list[int] = []
     why = NOBODY
     for record in records:
         try:
-            faults = _faults(config, record)
+            fault = _first_fault(candidates, record)
         except AgentAway as away:
             why = str(away)
             continue
-        for fault in faults:
-            fields = list(fault["fields"])
-            raise Stop(
-                f"nothing was saved: {' and '.join(fields)} {fault['reason']}, says the running "
-                f"program (pid {record.pid}); if the next one is to take it: --unchecked",
-                ExitCode.USAGE,
-                field=fields[0] if len(fields) == 1 else None,
-            )
+        if fault is not None:
+            return fault
         agreed.append(record.pid)
     return ProgramCheck(tuple(agreed), None if agreed else why)
+
+
+def _first_fault(candidates: Sequence[Candidate], record: AgentRecord) -> ProgramFault | None:
+    for candidate in candidates:
+        for fault in _faults(candidate.config, record):
+            fields = tuple(fault["fields"])
+            return ProgramFault(fields, fault["reason"], record.pid, candidate.flag)
+    return None
 
 
 def _faults(config: Mapping[str, Any], record: AgentRecord) -> Sequence[Mapping[str, Any]]:

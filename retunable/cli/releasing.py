@@ -52,7 +52,7 @@ def release_store(place: Place, *, missing: Missing = "refuse") -> Iterator[Rele
                 case "empty":
                     url = f"sqlite://{stack.enter_context(TemporaryDirectory())}/releases.db"
                 case "make":
-                    file.parent.mkdir(parents=True, exist_ok=True)
+                    pass  # opening it does
                 case _:
                     assert_never(missing)
         yield stack.enter_context(open_release_store(url))

@@ -11,7 +11,7 @@ from retunable.cli.agent_client import AgentAway, AgentClient
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
 from retunable.cli.place import Place
-from retunable.cli.program_check import ProgramCheck, check_with_program
+from retunable.cli.program_check import Candidate, ProgramCheck, ProgramFault, ask_program
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk, release_store
 from retunable.cli.target import Target
@@ -98,7 +98,15 @@ def _check(place: Place, draft: Draft, *, unchecked: bool) -> ProgramCheck:
         if named in (record.agent, record.store.document_key)
         and environment in (None, record.environment)
     ]
-    return check_with_program(draft.config, asked)
+    match ask_program([Candidate(draft.config)], asked):
+        case ProgramFault() as fault:
+            raise Stop(
+                f"nothing was saved: {fault}; if the next one is to take it: --unchecked",
+                ExitCode.USAGE,
+                field=fault.field,
+            )
+        case ProgramCheck() as check:
+            return check
 
 
 def _save(
@@ -111,8 +119,8 @@ def _save(
     number, new = saved.version.number, isinstance(saved, Saved)
     said = "saved" if new else "is this already; no new version was made"
     output.line(f"{place.agent} version {number} {said}")
-    if check.unchecked is not None:
-        output.line(f"not checked against what the program allows: {check.unchecked}")
+    for line in check.lines:
+        output.line(line)
     output.result(
         {
             "agent": place.agent,

@@ -149,5 +149,6 @@ class PostgresWriter:
 
 
 def _said(error: psycopg.Error) -> str:
-    parts = [error.diag.message_primary or str(error).strip(), error.diag.message_hint]
-    return "; ".join(part for part in parts if part).replace("\n", " ")
+    parts = [error.diag.message_primary or str(error), error.diag.message_hint]
+    # libpq indents what it says of a failed connection on lines of its own.
+    return " ".join("; ".join(part for part in parts if part).split())

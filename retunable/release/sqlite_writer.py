@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from retunable.config.items import Items, StoreKind, present
-from retunable.errors import DataUnusable, StoreWriteError
+from retunable.errors import DatabaseUnavailable, DataUnusable, StoreWriteError
 from retunable.release.landing import Landed, Landing, Publication, deletions, judge
 from retunable.release.store_url import StoreURL
 from retunable.release.writer import Change, Expected
@@ -41,7 +41,7 @@ class SQLiteWriter:
         try:
             items = present(self._file.read(keys))
         except DataUnusable as error:
-            raise StoreWriteError(f"{error}; nothing was read") from error
+            raise _unread(error) from error
         return {key: items[key] for key in keys if key in items}
 
     def write(self, changes: Mapping[str, Change], *, expect: Expected | None = None) -> None:
@@ -81,3 +81,9 @@ class SQLiteWriter:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _unread(error: DataUnusable) -> StoreWriteError:
+    other = isinstance(error, DatabaseUnavailable) and error.reason != "read-only"
+    why = "" if other else " (SQLite writes beside a file that it reads, too)"
+    return StoreWriteError(f"{error}{why}; nothing was read")

@@ -133,9 +133,8 @@ def _go_on(
 
 def _waits(pace: Pace, counts: Sequence[CohortCounts], look: Look) -> str | None:
     """Return what the stage of now still waits for; one that enrols nobody waits for time."""
-    left = look.stage_started_at + pace.stage_seconds - look.now
-    if left > 0:
-        return f"the stage has {left:.0f} s to go"
+    if look.now - look.stage_started_at < pace.stage_seconds:
+        return f"the stage has lasted less than its {pace.stage_seconds:g} s"
     if look.stage < len(counts):
         users = counts[look.stage].matured.canary
         if users < pace.stage_users:

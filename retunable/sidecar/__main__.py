@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from retunable.errors import RetunableError
+from retunable.errors import DataUnusable, RetunableError
 from retunable.sidecar.files import DEFAULT_DATA_DIR
 from retunable.sidecar.parent import end_with_parent
 from retunable.sidecar.server import EmbeddedSidecar
@@ -43,11 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         asyncio.run(_serve(settings, parent_pid=options.parent_pid))
+    except DataUnusable as error:
+        return _refuse(f"{error}; or name another folder with --data-dir")
     except RetunableError as error:
-        log.error("action=refused %s", error)
-        _tell({"ready": False, "error": str(error)})
-        return 1
+        return _refuse(str(error))
     return 0
+
+
+def _refuse(why: str) -> int:
+    log.error("action=refused %s", why)
+    _tell({"ready": False, "error": why})
+    return 1
 
 
 async def _serve(settings: SidecarSettings, *, parent_pid: int | None) -> None:

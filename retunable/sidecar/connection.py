@@ -148,7 +148,7 @@ def _upgrade(connection: sqlite3.Connection, schema: Schema, path: Path) -> None
     if version > newest:
         raise DatabaseUnavailable(
             f"{path} was written by a newer retunable ({schema.name} is at version {version}, "
-            f"this one knows {newest}); install that one again, or name another --data-dir",
+            f"this one knows {newest}); install that one again",
             path=path,
             reason="broken",
         )

@@ -113,8 +113,7 @@ def open_private_file(path: Path) -> int:
 
 def _unwritable(path: Path, error: OSError) -> DataUnusable:
     return DataUnusable(
-        f"{path} cannot be written ({error.strerror}); make it and its folder writable for this "
-        "user, or name another one with --data-dir",
+        f"{path} cannot be written ({error.strerror}); make it and its folder writable for this user",
         path=path,
     )
 

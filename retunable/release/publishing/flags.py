@@ -19,54 +19,66 @@ from retunable.release.store.database import Transaction
 from retunable.release.store.parts import Parts
 
 Flag = Mapping[str, Any]
+Flags = tuple[Flag, ...]
 FlagChange = Callable[[dict[str, Any]], Flag | FlagRefused]
-"""Makes another flag of the one that stands, in the transaction that allots the generation."""
+"""Makes another flag of the one that stands."""
+FlagsChange = Callable[[Flags], Flags | FlagRefused]
+"""Makes other flags of those that stand; whoever looks first may call it outside of any transaction."""
 
 
-def flags_of(plane: ControlPlane, site: Site) -> tuple[Flag, ...]:
+def flags_of(plane: ControlPlane, site: Site) -> Flags:
     """Return the flags of what is active; none without a release."""
     with plane.store.snapshot() as work:
         active = deployments.active(work, site.agent, environment=site.environment)
     return Parts.of(active).flags
 
 
-def create_flag(plane: ControlPlane, site: Site, flag: Flag, *, reason: str) -> Outcome:
-    """Publish a new flag, with a salt of its own where it has none. Raises as ``activate``."""
+def with_new(flag: Flag) -> FlagsChange:
+    """Add a flag, with a salt of its own where it has none."""
     made = {"salt": new_salt(), **flag}
 
-    def alter(flags: tuple[Flag, ...]) -> tuple[Flag, ...] | FlagRefused:
+    def change(flags: Flags) -> Flags | FlagRefused:
         if any(one["name"] == made["name"] for one in flags):
             return FlagRefused(f"flag {made['name']} stands already; change it: retune flag set")
         return (*flags, made)
 
-    return _publish(plane, site, alter, reason)
+    return change
 
 
-def change_flag(
-    plane: ControlPlane, site: Site, name: str, change: FlagChange, *, reason: str
-) -> Outcome:
-    """Publish a flag anew with changes; its salt stays. Raises as ``activate``."""
+def with_changed(name: str, change: FlagChange) -> FlagsChange:
+    """Change a flag; its salt stays."""
 
-    def alter(flags: tuple[Flag, ...]) -> tuple[Flag, ...] | FlagRefused:
-        changed: list[Flag] = []
+    def changed(flags: Flags) -> Flags | FlagRefused:
+        made: list[Flag] = []
         for flag in flags:
-            made = change(dict(flag)) if flag["name"] == name else flag
-            if isinstance(made, FlagRefused):
-                return made
-            changed.append(made)
-        return tuple(changed) if _has(flags, name) else _no_such(flags, name)
+            other = change(dict(flag)) if flag["name"] == name else flag
+            if isinstance(other, FlagRefused):
+                return other
+            made.append(other)
+        return tuple(made) if _has(flags, name) else _no_such(flags, name)
 
-    return _publish(plane, site, alter, reason)
+    return changed
 
 
-def remove_flag(plane: ControlPlane, site: Site, name: str, *, reason: str) -> Outcome:
-    """Publish without a flag. Raises as ``activate``."""
+def without(name: str) -> FlagsChange:
+    """Take a flag away."""
 
-    def alter(flags: tuple[Flag, ...]) -> tuple[Flag, ...] | FlagRefused:
+    def change(flags: Flags) -> Flags | FlagRefused:
         left = tuple(flag for flag in flags if flag["name"] != name)
         return left if _has(flags, name) else _no_such(flags, name)
 
-    return _publish(plane, site, alter, reason)
+    return change
+
+
+def publish_flags(plane: ControlPlane, site: Site, change: FlagsChange, *, reason: str) -> Outcome:
+    """Publish other flags, made in the transaction that allots the generation. Raises as ``activate``."""
+
+    def altered(_: Transaction, parts: Parts) -> Parts | Refusal:
+        flags = change(parts.flags)
+        return flags if isinstance(flags, FlagRefused) else replace(parts, flags=flags)
+
+    wish = Wish(reason=reason, action="flag", keep_overrides=True, alter=altered)
+    return activate(plane, site, wish)
 
 
 def new_salt() -> str:
@@ -74,24 +86,10 @@ def new_salt() -> str:
     return secrets.token_hex(8)
 
 
-def _publish(
-    plane: ControlPlane,
-    site: Site,
-    alter: Callable[[tuple[Flag, ...]], tuple[Flag, ...] | FlagRefused],
-    reason: str,
-) -> Outcome:
-    def altered(_: Transaction, parts: Parts) -> Parts | Refusal:
-        flags = alter(parts.flags)
-        return flags if isinstance(flags, FlagRefused) else replace(parts, flags=flags)
-
-    wish = Wish(reason=reason, action="flag", keep_overrides=True, alter=altered)
-    return activate(plane, site, wish)
-
-
-def _has(flags: tuple[Flag, ...], name: str) -> bool:
+def _has(flags: Flags, name: str) -> bool:
     return any(flag["name"] == name for flag in flags)
 
 
-def _no_such(flags: tuple[Flag, ...], name: str) -> FlagRefused:
+def _no_such(flags: Flags, name: str) -> FlagRefused:
     names = ", ".join(flag["name"] for flag in flags) or "none"
     return FlagRefused(f"there is no flag {name}; the flags are: {names}")

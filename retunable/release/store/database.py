@@ -154,7 +154,8 @@ class Database:
                 with prepared.begin():
                     yield prepared
         except DBAPIError as error:
-            raise ReleaseStoreError(_reason(error, self.shown)) from error
+            tell = _sqlite_reason if self.kind == "sqlite" else _reason
+            raise ReleaseStoreError(tell(error, self.shown)) from error
 
     def _transaction(self, connection: sqlalchemy.Connection, claimed: str | None) -> Transaction:
         row = _execute(connection, self.kind, "login", {}).one()
@@ -273,18 +274,29 @@ def _execute(
     return connection.execute(statement, values, execution_options=options)
 
 
+def _sqlite_reason(error: DBAPIError, shown: str) -> str:
+    said = str(error.orig)
+    if "readonly database" in said or "unable to open" in said:
+        file = shown.removeprefix(_SQLITE)
+        return (
+            f"the release store {file} cannot be used ({said}); make it and its folder writable "
+            "for this user: SQLite writes beside a file that it reads, too"
+        )
+    return _reason(error, shown)
+
+
 def _reason(error: DBAPIError, shown: str) -> str:
     said = " ".join(str(error.orig).split())
     where = f"the release store at {shown}"
     sqlstate = getattr(error.orig, "sqlstate", None)
     if "no such table" in said or sqlstate == "42P01":
         return f"{where} has no tables of ours ({said}); let the tables' owner run: retune migrate"
-    if sqlstate == "42501" or "readonly database" in said:
+    if sqlstate == "42501":
         return f"{where} refuses: {said}; log in with a role of sql/roles.sql that may do this"
     if "locked" in said or sqlstate in {"55P03", "40001", "23505"}:
         return f"{where} is being written by somebody else ({said}); nothing was written, try again"
     if error.connection_invalidated:
         return f"{where} was lost on the way ({said}); look whether it was written: retune audit"
-    if "unable to open" in said or (sqlstate is None and "psycopg" in type(error.orig).__module__):
+    if sqlstate is None and "psycopg" in type(error.orig).__module__:
         return f"{where} cannot be reached ({said}); start it, or name another"
     return f"{where} refuses: {said}"

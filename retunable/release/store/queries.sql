@@ -334,7 +334,6 @@ ORDER BY rollout, version, variant
 -- name: usage
 -- Of stable's runs alone: what a rollout is planned on.
 SELECT count(*) FILTER (WHERE kind = 'exposure') AS runs,
-    count(DISTINCT user_hmac) AS users,
     count(*) FILTER (WHERE kind = 'outcome') AS ended,
     count(*) FILTER (WHERE state = 'failed') AS failed,
     count(*) FILTER (WHERE guardrail_failures > 0) AS guarded,
@@ -343,6 +342,18 @@ SELECT count(*) FILTER (WHERE kind = 'exposure') AS runs,
 FROM release_run_events
 WHERE agent = :agent AND environment = :environment AND arrived_at >= :since
     AND variant <> 'canary'
+
+-- name: usage_users
+-- A pseudonym means nothing outside its rollout or ISO week (events/pseudonym.py), so only within one
+-- are users told apart. 259200000: the epoch was a Thursday, three days after a week began.
+SELECT coalesce(max(users), 0) AS users FROM (
+    SELECT count(DISTINCT user_hmac) AS users
+    FROM release_run_events
+    WHERE agent = :agent AND environment = :environment AND arrived_at >= :monday
+        AND (rollout IS NULL OR arrived_at >= :since) AND variant <> 'canary'
+    GROUP BY rollout,
+        CASE WHEN rollout IS NULL THEN (started_ms + 259200000) / 604800000 END
+) AS scopes
 
 -- name: latency_at
 SELECT latency_ms FROM release_run_events

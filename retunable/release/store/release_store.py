@@ -150,8 +150,16 @@ def _make_ready(database: Database) -> None:
 
 
 def _make_folder(database: Database) -> None:
-    if database.kind == "sqlite":
-        Path(database.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    if database.kind != "sqlite":
+        return
+    folder = Path(database.engine.url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReleaseStoreError(
+            f"the release store's folder {folder} cannot be made ({error.strerror}); make it for "
+            "this user, or name another one: sqlite:///path/to/file.db"
+        ) from error
 
 
 def _check_known(database: Database, revision: str | None) -> None:

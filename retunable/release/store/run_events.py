@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -43,8 +43,10 @@ Row = dict[str, Any]
 class Usage:
     """Stable's runs of some time: what a rollout is planned on.
 
-    ``users`` are those told apart by a keyed hash, 0 where nobody's was told. The p95s are None
-    where nothing is known.
+    ``users`` are those told apart by a keyed hash, 0 where nobody's was told. Whoever came in two
+    weeks, or in a rollout and outside of it, has two hashes that nobody can join; so these are the
+    users of the one rollout or ISO week that had most, never more than there were. The p95s are
+    None where nothing is known.
     """
 
     runs: int
@@ -107,16 +109,21 @@ def counts(
 
 
 def usage(work: Transaction, agent: str, *, environment: str, since: datetime) -> Usage:
-    """Return what stable's runs were like since a moment."""
+    """Return what stable's runs were like since a moment.
+
+    Users are counted from the beginning of that moment's ISO week: else, in the middle of a week,
+    there would be none that is whole.
+    """
     asked = {"agent": agent, "environment": environment, "since": since}
     row = work.first("usage", **asked)
-    if row is None:
+    known = work.first("usage_users", **asked, monday=_monday(since))
+    if row is None or known is None:
         raise AssertionError("a count without groups has one row")
     latency = work.first("latency_at", **asked, after=_p95(row.ended)) if row.ended else None
     cost = work.first("cost_at", **asked, after=_p95(row.priced)) if row.priced else None
     return Usage(
         runs=row.runs,
-        users=row.users,
+        users=known.users,
         ended=row.ended,
         failed=row.failed,
         guarded=row.guarded,
@@ -223,6 +230,12 @@ def _rating(work: Transaction, event: Feedback) -> Row:
         "kind": event.kind,
         "rating": event.rating,
     }
+
+
+def _monday(at: datetime) -> datetime:
+    """Return when a moment's ISO week began, in UTC as the pseudonyms have it."""
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(days=midnight.weekday())
 
 
 def _p95(of: int) -> int:

@@ -236,14 +236,6 @@ def add_timers(connection: sqlite3.Connection, key: int, timers: Iterable[Timer]
     )
 
 
-def timers_of(connection: sqlite3.Connection, key: int) -> list[bytes]:
-    """Return what is to be delivered to an instance later."""
-    rows = connection.execute(
-        "SELECT event FROM workflow_timers WHERE place BETWEEN ? AND ? ORDER BY place", _range(key)
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
 def remove_due_timers(
     connection: sqlite3.Connection, *, now: int, limit: int
 ) -> list[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from retunable.release.publishing.aborting import abort
-from retunable.release.publishing.flags import create_flag
+from retunable.release.publishing.flags import publish_flags, with_new
 from retunable.release.publishing.outcomes import Activated, Outcome, Overtaken, Unpublishable
 from retunable.release.publishing.rollouts import Move, Start, carry_out, start
 from retunable.release.publishing.site import ControlPlane, Site
@@ -108,7 +108,7 @@ def test_a_flag_that_hides_the_difference_from_everybody_is_refused(
     plane: ControlPlane, flag: dict[str, Any], hides: bool
 ) -> None:
     made = {"name": "beta", "set": {"role": "Of the flag"}, **flag}
-    assert isinstance(create_flag(plane, SITE, made, reason="x"), Activated)
+    assert isinstance(publish_flags(plane, SITE, with_new(made), reason="x"), Activated)
 
     assert isinstance(begin(plane), Unpublishable) is hides
 

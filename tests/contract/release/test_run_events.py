@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from retunable.events.event import Exposure, Feedback, Outcome
+from retunable.events.pseudonym import scope_of
 from retunable.release.store import run_events
 
 if TYPE_CHECKING:
@@ -115,6 +116,49 @@ def test_stable_is_what_a_rollout_is_planned_on(store: ReleaseStore) -> None:
         usage = run_events.usage(work, "support", environment="production", since=since)
 
     assert (usage.runs, usage.ended, usage.failed, usage.latency_p95_ms) == (1, 100, 0, 95)
+
+
+STABLE: dict[str, Any] = {"variant": "stable", "arm": "stable", "version": 1}
+NEXT_WEEK_MS = int(datetime(2027, 1, 18, tzinfo=UTC).timestamp() * 1000)
+
+
+def users(store: ReleaseStore, *exposures: Exposure, since: timedelta) -> int:
+    with store.transaction() as work:
+        run_events.take_exposures(work, exposures)
+        usage = run_events.usage(work, "support", environment="production", since=work.now + since)
+        return usage.users
+
+
+def at(at_ms: int, user: str) -> Exposure:
+    """A run outside of rollouts; the same person has another hash in another ISO week."""
+    scope = scope_of(None, datetime.fromtimestamp(at_ms / 1000, UTC))
+    hashed = f"{user} in {scope}"
+    return Exposure(**said(**STABLE, rollout_id=None, user_hmac=hashed, at_ms=at_ms))
+
+
+def of_rollout(user: str) -> Exposure:
+    return Exposure(**said(**STABLE, user_hmac=f"{user} in r1"))
+
+
+def test_who_came_in_two_weeks_and_in_a_rollout_is_one_user(store: ReleaseStore) -> None:
+    told = [at(AT_MS, "zoe"), at(AT_MS + 1, "max"), at(AT_MS + 2, "zoe"), at(NEXT_WEEK_MS, "zoe")]
+    assert users(store, *told, of_rollout("zoe"), of_rollout("max"), since=timedelta(-7)) == 2
+
+
+def test_a_week_begins_where_the_pseudonyms_do(store: ReleaseStore) -> None:
+    told = [at(NEXT_WEEK_MS - 1, "zoe"), at(NEXT_WEEK_MS, "zoe")]
+    assert users(store, *told, since=timedelta(-7)) == 1
+
+
+def test_users_are_those_of_whole_weeks_and_of_rollouts_since_then(store: ReleaseStore) -> None:
+    """They came in the week of ``since``, before it."""
+    told = [at(AT_MS, "zoe"), of_rollout("zoe"), of_rollout("max")]
+    assert users(store, *told, since=timedelta(milliseconds=1)) == 1
+
+
+def test_where_nobody_is_told_apart_there_are_no_users(store: ReleaseStore) -> None:
+    nobody = Exposure(**said(**STABLE, user_hmac=None, anonymous=True))
+    assert users(store, nobody, since=timedelta(-7)) == 0
 
 
 def test_rows_of_users_go_and_counts_stay(home: Home, store: ReleaseStore) -> None:

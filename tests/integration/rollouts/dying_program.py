@@ -21,7 +21,8 @@ from retunable import (
 from retunable.release.publishing.site import Site
 
 DYING = Site(agent="dying-bot", environment="production", prefix="dying/")
-USERS = 40
+USERS = 60
+"""Half of them are on the canary, by chance; fifteen who are bad prove that it is worse."""
 POLL_SECONDS = 0.02
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retunable.cli import main
+from retunable.cli.canary_status import follow, live_rollout, look
 from retunable.cli.exits import ExitCode
+from retunable.cli.output import Output
+from retunable.cli.place import Place
+from retunable.cli.releasing import release_desk
+from retunable.cli.where import Where
 from retunable.release.opening import open_publisher
+from retunable.release.publishing.rollouts import Move, carry_out
+from retunable.release.store.rollouts import RolloutState
 from retunable.release.store_url import StoreURL
 from tests.integration.rollouts.world import SITE, World
 
@@ -140,6 +148,55 @@ def test_status_shows_the_verdict_and_draws_it(retune: Retune, started: str) -> 
     text = retune.text("status")
     assert "version 2 is running at 1 % (stage 1 of 4)" in text
     assert "0.00 to ∞" in text
+
+
+def watched(
+    world: World, pauses: Sequence[RolloutState | None], *, as_json: bool = True
+) -> ExitCode:
+    """Follow the rollout; in each pause it is moved or left alone, and Ctrl-C comes after the last."""
+    where = Where(
+        agent=SITE.agent,
+        environment=SITE.environment,
+        prefix=SITE.prefix,
+        store=world.store_url,
+    )
+    left = iter(pauses)
+    with release_desk(Place(where=where, releases=world.releases)) as desk:
+        row = live_rollout(desk)
+
+        def pause() -> None:
+            try:
+                state = next(left)
+            except StopIteration:
+                raise KeyboardInterrupt from None
+            if state is not None:
+                carry_out(desk.plane, desk.site, Move(rollout=row.id, state=state, reason="x"))
+
+        return follow(desk, look(desk, row), output=Output(as_json), pause=pause)
+
+
+@pytest.mark.usefixtures("started")
+def test_a_watched_status_gives_a_line_for_each_change_until_the_rollout_is_over(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert watched(world, [None, "paused", None, "rolled back", "running"]) == ExitCode.OK
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["rollout"]["state"] for line in lines] == ["running", "paused", "rolled back"]
+
+
+@pytest.mark.usefixtures("started")
+def test_ctrl_c_ends_a_watched_status_and_is_no_failure(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert watched(world, [None, None], as_json=False) == ExitCode.OK
+    assert capsys.readouterr().out.count("version 2 is running at 1 %") == 1
+
+
+@pytest.mark.usefixtures("started")
+def test_watching_a_rollout_that_is_over_shows_its_end(retune: Retune) -> None:
+    retune("promote", *WHY)
+    assert retune("status", "--watch")["rollout"]["state"] == "promoted"
 
 
 def test_pause_resume_and_promote_are_what_a_person_decides(

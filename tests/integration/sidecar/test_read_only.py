@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +12,12 @@ import pytest
 
 from retunable.sidecar.configuration import ConfigurationFile
 from retunable.sidecar.files import DataFiles, configuration_file
+from tests.as_a_user import run_as_a_user
 from tests.integration.sidecar.conftest import STOP_SECONDS, StartSidecar
 
 pytestmark = pytest.mark.embedded
 
-SECONDS = 30.0
 NOBODY = 65534
-
-# Root ignores modes and owners by three capabilities; what is started without them does not.
-AS_A_USER = """
-import ctypes, os, sys
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER = 24, 1, 2, 3
-if os.geteuid() == 0:
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER):
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-            sys.exit(f"cannot drop a capability: {os.strerror(ctypes.get_errno())}")
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 
 WRITE = """
 import sys
@@ -44,24 +31,16 @@ except DataUnusable as error:
 """
 
 
-def run_as_a_user(*arguments: str) -> str:
+def first_line_of(*arguments: str) -> str:
     """Run Python as one whom modes bind; returns the first line that it said."""
-    if os.geteuid() == 0 and sys.platform != "linux":
-        pytest.skip("MISSING a user whom modes bind: the tests run as root")
-    ran = subprocess.run(
-        [sys.executable, "-c", AS_A_USER, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    ran = run_as_a_user(*arguments)
     assert ran.stdout, ran.stderr
     return ran.stdout.splitlines()[0]
 
 
 def refusal_of_a_start(data_dir: Path) -> str:
     """Start a sidecar as one whom modes bind; returns why it refused."""
-    line = run_as_a_user("-m", "retunable.sidecar", "--app-id=shop", f"--data-dir={data_dir}")
+    line = first_line_of("-m", "retunable.sidecar", "--app-id=shop", f"--data-dir={data_dir}")
     told: dict[str, Any] = json.loads(line)
     assert told["ready"] is False
     return str(told["error"])
@@ -121,7 +100,7 @@ def test_whoever_writes_configuration_to_a_read_only_folder_is_told(
 ) -> None:
     store.write({"agent_role": "before"})
     all_of_it(data_dir)
-    said = run_as_a_user("-c", WRITE, str(configuration_file(data_dir)))
+    said = first_line_of("-c", WRITE, str(configuration_file(data_dir)))
     assert "configuration.db cannot be used" in said
     assert "make the file and its folder writable" in said
 

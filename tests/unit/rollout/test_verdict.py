@@ -78,6 +78,16 @@ def test_a_stage_waits_for_its_time_and_its_users() -> None:
     assert decision(few, policy=policy, stage=0) is Decision.CONTINUE
 
 
+def test_a_verdict_says_the_same_while_nothing_has_happened() -> None:
+    """Whoever watches is shown what has changed, and time alone changes nothing."""
+    policy = Sequential(pace=Pace(stage_seconds=60))
+    looks = [look(stage=0, stage_started_at=3600, now=3600 + passed) for passed in (1, 59)]
+    first, last = (judge(policy, [HEALTHY], one) for one in looks)
+
+    assert first.decision is Decision.CONTINUE
+    assert first == last
+
+
 def test_a_stage_does_not_grow_while_three_times_as_bad_is_possible() -> None:
     assert decision(counts(4, 4), stage=0) is Decision.CONTINUE
     assert decision(counts(20, 20), stage=0) is Decision.GROW
