@@ -123,6 +123,7 @@ VALUES = {
     "id": None,
     "run": "r",
     "since": BEGINNING,
+    "monday": BEGINNING,
     "until": END,
     "agent": "a",
     "environment": "e",
