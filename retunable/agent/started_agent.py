@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 FIRST_SNAPSHOT_POLL_SECONDS: Final = 0.1
 LOOK_AFTER_SECONDS: Final = 0.02
-"""So long after an item changed heartbeats look at it: whoever runs on it comes first."""
+"""So long after an item changed heartbeats look at it: whoever runs on it comes first, as with
+what is told of direct writes."""
 
 
 class StartedAgent:
@@ -218,8 +219,9 @@ class StartedAgent:
         )
 
     def _items_changed(self, changes: tuple[ItemChange, ...], store: StoreKind) -> None:
-        self._direct_writes.saw(changes, store)
-        asyncio.get_running_loop().call_later(LOOK_AFTER_SECONDS, self._look)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._direct_writes.saw, changes, store)
+        loop.call_later(LOOK_AFTER_SECONDS, self._look)
 
     def _look(self) -> None:
         if self._heartbeats is not None:

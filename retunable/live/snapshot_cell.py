@@ -71,11 +71,11 @@ class SnapshotCell:
             self._witness.remember(self._last_good.items, at=memory.unchanged_at)
 
     def read(self, known: Known, *, store: StoreKind) -> None:
-        """Take in what the store holds."""
+        """Take in what the store holds: first for whoever runs on it, then for who looks on."""
         self.items = known.items
-        self._compare(known, store=store)
         if (known, store) != self._built_from or self._has_expired():
             self._build(known, store=store)
+        self._compare(known, store=store)
         lost = self.snapshot.lost if self.snapshot else ()
         self.board.note(ReadSucceeded(self.board.clock(), lost))
 
