@@ -23,7 +23,7 @@ async def test_an_abort_is_applied_within_a_second(
     any_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     any_world.release(SITE)
-    for name, value in any_world.sidecar_of(SITE.agent).items():
+    for name, value in any_world.sidecar_of(SITE.agent).environment.items():
         monkeypatch.setenv(name, value)
     agent = DurableAgent(
         SITE.agent,

@@ -147,8 +147,8 @@ class World:
         self.started.callback(child.terminate)
         return child
 
-    def sidecar_of(self, app_id: str) -> Mapping[str, str]:
-        """Start another sidecar on this backend, with a secret; return what its app gets."""
+    def sidecar_of(self, app_id: str) -> EmbeddedSidecar | Sidecar:
+        """Start another sidecar on this backend, with a secret."""
         folder = self.folder / app_id
         resources = folder / "resources"
         resources.mkdir(parents=True)
@@ -165,7 +165,7 @@ class World:
             plane = self.stack.control_plane
             sidecar = Sidecar(folder, app_id=app_id, resources_path=resources, control_plane=plane)
         self.started.enter_context(sidecar)
-        return sidecar.environment
+        return sidecar
 
     def release(self, site: Site = SITE, *, provider: str = "offline") -> None:
         """Save a version and another one, and have the first one active."""
