@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, Self
 
 from retunable.cli.agent_client import AgentAway, AgentClient, Report
 from retunable.cli.exits import ExitCode
@@ -59,6 +59,15 @@ class Confirmation:
                 return "not_confirmed", self.why
 
 
+class Answer(Protocol):
+    """What one replica said, however it was heard; ``outcome`` None means nothing."""
+
+    @property
+    def outcome(self) -> Applied | Rejected | None: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What came of the waiting: lines for people, the JSON form, and how the command ends."""
@@ -66,6 +75,12 @@ class Taken:
     lines: tuple[str, ...]
     replicas: tuple[dict[str, Any], ...]
     code: ExitCode
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer], lines: Sequence[str]) -> Self:
+        """Sum up what all replicas said that were waited for; lines say it to people."""
+        code = _exit_code([answer.outcome for answer in answers])
+        return cls(tuple(lines), tuple(answer.to_json() for answer in answers), code)
 
 
 def replicas_of(records: tuple[AgentRecord, ...]) -> tuple[Replica, ...]:
@@ -126,10 +141,9 @@ def _not_yet(report: Report) -> str:
     )
 
 
-def exit_code(outcomes: Sequence[Applied | Rejected | None], *, waited: bool) -> ExitCode:
-    """Return how a command ends on what the replicas said; unless it waited, silence is no failure."""
+def _exit_code(outcomes: Sequence[Applied | Rejected | None]) -> ExitCode:
     if any(isinstance(outcome, Rejected) for outcome in outcomes):
         return ExitCode.REJECTED
-    if waited and (not outcomes or None in outcomes):
+    if not outcomes or None in outcomes:
         return ExitCode.NOT_CONFIRMED
     return ExitCode.OK

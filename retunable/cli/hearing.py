@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from retunable.cli.confirmation import Taken, exit_code
+from retunable.cli.confirmation import Taken
 from retunable.cli.expectation import Applied, Expectation, Rejected, verdict_heard
 from retunable.release.store.replicas import LiveReplica, live_replicas
 
@@ -113,14 +113,9 @@ class Hearing:
 
 def _summary(heard: Sequence[Heard]) -> Taken:
     lines = [one.line() for one in heard]
-    outcomes = [one.outcome for one in heard]
     if not heard:
         lines.append("not confirmed: no replica is left that a heartbeat comes from")
-    elif all(isinstance(outcome, Applied) for outcome in outcomes):
+    elif all(isinstance(one.outcome, Applied) for one in heard):
         longest = max(one.milliseconds for one in heard)
         lines.append(f"all {len(heard)} live replicas took it within {longest:.0f} ms")
-    return Taken(
-        tuple(lines),
-        tuple(one.to_json() for one in heard),
-        exit_code(outcomes, waited=True),
-    )
+    return Taken.of(heard, lines)

@@ -16,7 +16,6 @@ from retunable.cli.confirmation import (
     Replica,
     Taken,
     confirm,
-    exit_code,
     replicas_of,
 )
 from retunable.cli.exits import ExitCode
@@ -55,11 +54,7 @@ class Waiting:
             return self._hearing.until_taken(expected, written_at=now, seconds=self._seconds)
         said = confirm(self._here, expected, written_at=now, timeout_seconds=self._seconds)
         lines = [_line(one) for one in said] or [f"not confirmed: {NOBODY}"]
-        return Taken(
-            (*lines, NOT_HEARD),
-            tuple(one.to_json() for one in said),
-            exit_code([one.outcome for one in said], waited=True),
-        )
+        return Taken.of(said, (*lines, NOT_HEARD))
 
 
 def _line(confirmation: Confirmation) -> str:

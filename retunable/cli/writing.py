@@ -16,7 +16,6 @@ from retunable.cli.confirmation import (
     Replica,
     Taken,
     confirm,
-    exit_code,
     replicas_of,
 )
 from retunable.cli.exits import ExitCode
@@ -148,11 +147,7 @@ def _asked(at: Desk, confirmations: tuple[Confirmation, ...]) -> Taken:
         lines.append(f"written, not confirmed: {NOBODY} ({at.writer.describe()})")
     if at.recorder is not None:
         lines.append(NOT_HEARD)
-    return Taken(
-        tuple(lines),
-        tuple(one.to_json() for one in confirmations),
-        exit_code([one.outcome for one in confirmations], waited=True),
-    )
+    return Taken.of(confirmations, lines)
 
 
 def _way_back(at: Desk, write: Write) -> str:
