@@ -1,26 +1,27 @@
 """Tells when any process has committed to a SQLite file, within milliseconds.
 
-A thread asks ``PRAGMA data_version`` when the file was written to, and only while somebody listens.
-What changed is for the listener to read.
+The event loop itself asks ``PRAGMA data_version`` when the file was written to, and only while
+somebody listens: a thread would have to wake the loop before anything could be read. What changed
+is for the listener to read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from retunable.sidecar.connection import identity
-from retunable.sidecar.pace import POLL_SECONDS, Pace, pace_for
+from retunable.sidecar.pace import POLL_SECONDS, Look, Pace, pace_for
 
 IDENTITY_SECONDS: Final = 0.1
 """How often it is asked whether the same file still stands under the name."""
+
+MakePace = Callable[[Path, Look], Pace]
 
 
 class Changes:
@@ -41,83 +42,112 @@ class Changes:
 class ChangeWatch:
     """One file, watched for the listeners of one event loop; ``pace`` says when to look at it."""
 
-    def __init__(self, path: Path, *, pace: Callable[[Path], Pace] = pace_for) -> None:
+    def __init__(self, path: Path, *, pace: MakePace = pace_for) -> None:
         self._path = path
         self._pace = pace
         self._listeners: set[Changes] = set()
-        self._stop: threading.Event | None = None
+        self._lookout: _Lookout | None = None
 
     @contextmanager
     def listening(self) -> Iterator[Changes]:
         """Note every commit from now on; what stood before is for the listener to read once."""
         changes = Changes()
         self._listeners.add(changes)
-        if self._stop is None:
-            self._stop = self._start()
+        if self._lookout is None:
+            self._lookout = _Lookout(self._path, pace=self._pace, found=self._note)
         try:
             yield changes
         finally:
             self._listeners.discard(changes)
-            if not self._listeners and self._stop is not None:
-                self._stop.set()
-                self._stop = None
-
-    def _start(self) -> threading.Event:
-        stop = threading.Event()
-        poll = partial(self._poll, asyncio.get_running_loop(), stop)
-        threading.Thread(target=poll, name=f"watch {self._path.name}", daemon=True).start()
-        return stop
-
-    def _poll(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        """Look until stopped. The first look is told as a change: it may come late."""
-        while not stop.is_set():
-            watched = identity(self._path)
-            with suppress(sqlite3.Error), closing(_opened(self._path)) as connection:
-                self._poll_file(connection, watched, loop, stop)
-            time.sleep(POLL_SECONDS)
-
-    def _poll_file(
-        self,
-        connection: sqlite3.Connection,
-        watched: tuple[int, int] | None,
-        loop: asyncio.AbstractEventLoop,
-        stop: threading.Event,
-    ) -> None:
-        """Look until stopped or until another file stands under the name."""
-        with closing(self._pace(self._path)) as pace:
-            seen, known_at = None, time.monotonic()
-            while not stop.is_set():
-                version = _data_version(connection)
-                found = version is not None and version != seen
-                if found:
-                    seen = version
-                    _call(loop, self._note)
-                if time.monotonic() - known_at > IDENTITY_SECONDS:
-                    if identity(self._path) != watched:
-                        return
-                    known_at = time.monotonic()
-                pace.wait(found=found)
+            if not self._listeners and self._lookout is not None:
+                self._lookout.end()
+                self._lookout = None
 
     def _note(self) -> None:
         for changes in self._listeners:
             changes.note()
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open a file that is there; a look that finds it locked is made again, not waited for."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+class _Lookout:
+    """Looks at whatever file stands under a name, on the running event loop, until it is ended.
+
+    The first look at each file is told as a change: it may come late.
+    """
+
+    def __init__(self, path: Path, *, pace: MakePace, found: Callable[[], None]) -> None:
+        self._path = path
+        self._make_pace = pace
+        self._found = found
+        self._loop = asyncio.get_running_loop()
+        self._file: _File | None = None
+        self._begin: asyncio.Handle = self._loop.call_soon(self._take_up)
+
+    def end(self) -> None:
+        self._begin.cancel()
+        self._let_go()
+
+    def _take_up(self) -> None:
+        try:
+            self._file = _File(self._path)
+        except sqlite3.Error:  # none there yet
+            self._begin = self._loop.call_later(POLL_SECONDS, self._take_up)
+            return
+        self._pace = self._make_pace(self._path, self._look)
+        self._look()
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            self._pace.close()
+            self._file.close()
+            self._file = None
+
+    def _look(self) -> None:
+        file = self._file
+        if file is None:
+            return
+        if file.replaced:
+            self._let_go()
+            self._take_up()
+            return
+        found = file.has_commit()
+        if found:
+            self._found()
+        self._pace.go_on(found=found)
 
 
-def _data_version(connection: sqlite3.Connection) -> int | None:
-    """Return a number that changes with each commit of another connection; None if locked."""
-    try:
-        return int(connection.execute("PRAGMA data_version").fetchone()[0])
-    except sqlite3.OperationalError:
-        return None
+class _File:
+    """The file that stands under a name now.
 
+    Raises:
+        sqlite3.Error: none does.
+    """
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    """Call a function on the loop from another thread; a closed loop has no listeners."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(function)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = identity(path)
+        self._known_at = time.monotonic()
+        self._version: int | None = None
+        # A look that finds it locked is made again, not waited for.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        self._connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another file stands under the name, or none; the disk is not asked each time."""
+        now = time.monotonic()
+        if now - self._known_at < IDENTITY_SECONDS:
+            return False
+        self._known_at = now
+        return identity(self._path) != self._identity
+
+    def has_commit(self) -> bool:
+        """Tell whether another connection has committed since the last look; False if locked."""
+        try:
+            version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return False
+        before, self._version = self._version, version
+        return version != before
+
+    def close(self) -> None:
+        self._connection.close()

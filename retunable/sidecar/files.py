@@ -75,14 +75,13 @@ def make_private_file(path: Path) -> None:
         DataUnusable: the folder or the file cannot be written.
     """
     try:
-        if not path.exists():
-            _make_private_folder(path.parent)
-            with suppress(FileExistsError):
-                os.close(
-                    os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
-                )
-        if path.stat().st_mode & 0o077:
-            path.chmod(_FILE_MODE)
+        with suppress(FileNotFoundError):
+            if not path.stat().st_mode & 0o077:
+                return
+        _make_private_folder(path.parent)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+        path.chmod(_FILE_MODE)
     except OSError as error:
         raise _unwritable(path, error) from error
 

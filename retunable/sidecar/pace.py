@@ -1,23 +1,28 @@
 """When to look at a file again: soon after somebody wrote to it, else now and then.
 
 Linux tells of writes (inotify(7)); elsewhere, and where the system has no more watches to give, a
-timer. Being told is a hint: whether anything was committed is for the looker to find out.
+timer. Being told is a hint: whether anything was committed is for the looker to find out. All of it
+on the running event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import logging
 import os
-import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from retunable.sidecar.fine_timer import FineTimer, checked
+
 log = logging.getLogger(__name__)
+
+Look = Callable[[], None]
 
 IDLE_SECONDS: Final = 0.05
 """How often a file is looked at of which nothing is told: a write may come from elsewhere."""
@@ -26,8 +31,8 @@ POLL_SECONDS: Final = 0.005
 
 # SQLite writes to its log, waits for the disk and then commits, which no system tells of: the look
 # is repeated, first at once and then ever more slowly, so that it is late by a tenth of the time
-# that the disk took. Fifty looks in all, for what a disk may take.
-_FIRST_SECONDS: Final = 0.0001
+# that the disk took. Fifty milliseconds in all, for what a disk may take.
+_FIRST_SECONDS: Final = 0.00005
 _LATE_BY: Final = 0.1
 _EAGER_FOR_SECONDS: Final = 0.05
 
@@ -38,95 +43,106 @@ _NAME_AT: Final = 16
 
 
 class Pace(Protocol):
-    """Waits between two looks."""
+    """Has a file looked at, again and again."""
 
-    def wait(self, *, found: bool) -> None:
-        """Return when it is time to look again; ``found`` tells what the last look gave."""
+    def go_on(self, *, found: bool) -> None:
+        """Plan the next look; ``found`` tells what the last one gave."""
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Have it looked at no more."""
 
 
 class Timed:
-    """Looks again and again after the same time."""
+    """Has it looked at again after always the same time."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, look: Look, *, seconds: float) -> None:
+        self._look = look
         self._seconds = seconds
+        self._next: asyncio.TimerHandle | None = None
 
-    def wait(self, *, found: bool) -> None:
+    def go_on(self, *, found: bool) -> None:
         del found
-        time.sleep(self._seconds)
+        self._next = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
     def close(self) -> None:
-        """Hold nothing."""
+        if self._next is not None:
+            self._next.cancel()
 
 
 class Told:
-    """Looks when a file, or its log beside it, is written to.
+    """Has it looked at when it, or its log beside it, is written to.
 
     Raises:
         OSError: the system does not tell.
     """
 
-    def __init__(self, path: Path, *, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, path: Path, look: Look, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._name = os.fsencode(path.name)
+        self._look = look
         self._idle_seconds = idle_seconds
-        self._told_at = -_EAGER_FOR_SECONDS
+        self._told_at = self._eager_since = -_EAGER_FOR_SECONDS
         self._found = False
+        self._loop = asyncio.get_running_loop()
         system = ctypes.CDLL(None, use_errno=True)
-        self._file = _checked(system.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._file = checked(system.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         # The folder: a log that is deleted and begun anew is another file.
         mask = _IN_MODIFY | _IN_MOVED_TO | _IN_CREATE
         try:
-            _checked(system.inotify_add_watch(self._file, os.fsencode(path.parent), mask))
+            checked(system.inotify_add_watch(self._file, os.fsencode(path.parent), mask))
+            self._timer = FineTimer(look)
         except OSError:
-            self.close()
+            os.close(self._file)
             raise
-        self._events = select.poll()
-        self._events.register(self._file, select.POLLIN)
+        self._loop.add_reader(self._file, self._hear)
 
-    def wait(self, *, found: bool) -> None:
-        """Return as soon as the file was written to, or when a commit may follow such a write.
+    def go_on(self, *, found: bool) -> None:
+        """Plan the next look: soon while a commit may follow a write.
 
         A second writer may have begun before the first one's commit was found, and is told of only
         once: so the looks go on, in no hurry, after one that has found something.
         """
         self._found = self._found or found
-        since_told = time.monotonic() - self._told_at
-        if since_told < _EAGER_FOR_SECONDS:
-            self._look_again_after(since_told)
-        elif self._is_told(self._idle_seconds):
-            self._told_at, self._found = time.monotonic(), False
+        self._timer.start(self._pause_seconds(time.monotonic()))
 
     def close(self) -> None:
+        self._timer.close()
+        self._loop.remove_reader(self._file)
         os.close(self._file)
 
-    def _look_again_after(self, since_told: float) -> None:
-        if not self._found:
-            time.sleep(max(_FIRST_SECONDS, _LATE_BY * since_told))
-        elif self._is_told(POLL_SECONDS):
-            self._told_at, self._found = time.monotonic(), False
+    def _pause_seconds(self, now: float) -> float:
+        if now - self._told_at >= _EAGER_FOR_SECONDS:
+            return self._idle_seconds
+        if self._found:
+            return POLL_SECONDS
+        return max(_FIRST_SECONDS, _LATE_BY * (now - self._eager_since))
 
-    def _is_told(self, within_seconds: float) -> bool:
-        """Wait until this file was written to; what is told of others in the folder is passed over."""
-        until = time.monotonic() + within_seconds
-        while (left := until - time.monotonic()) > 0 and self._events.poll(1000 * left):
-            with suppress(BlockingIOError):
-                if any(_is_about(self._name, *event) for event in _events(self._read())):
-                    return True
-        return False
+    def _hear(self) -> None:
+        """Have this file looked at; what is told of others in the folder is passed over."""
+        if not any(_is_about(self._name, *event) for event in _events(self._read())):
+            return
+        now = time.monotonic()
+        if self._found or now - self._told_at >= _EAGER_FOR_SECONDS:
+            self._eager_since = now  # and not at each step of a write that takes long
+        self._told_at, self._found = now, False
+        self._look()
 
     def _read(self) -> bytes:
-        return os.read(self._file, _READ_BYTES)
+        with suppress(BlockingIOError):
+            return os.read(self._file, _READ_BYTES)
+        return b""
 
 
 def pace_for(
-    path: Path, *, poll_seconds: float = POLL_SECONDS, platform: str = sys.platform
+    path: Path,
+    look: Look,
+    *,
+    poll_seconds: float = POLL_SECONDS,
+    platform: str = sys.platform,
 ) -> Told | Timed:
     """Return the best pace for a file; ``poll_seconds`` is the timer's."""
     if platform == "linux":
         try:
-            return Told(path)
+            return Told(path, look)
         except OSError as error:
             log.warning(
                 "action=polling file=%s: this system tells of no writes to it (%s), so it is "
@@ -136,7 +152,7 @@ def pace_for(
                 error.strerror,
                 1000 * poll_seconds,
             )
-    return Timed(poll_seconds)
+    return Timed(look, seconds=poll_seconds)
 
 
 def _events(told: bytes) -> Iterator[tuple[int, bytes]]:
@@ -153,10 +169,3 @@ def _events(told: bytes) -> Iterator[tuple[int, bytes]]:
 def _is_about(name: bytes, mask: int, told: bytes) -> bool:
     """Tell whether an event may be about a file or its log: after too many, nobody knows."""
     return bool(mask & _IN_Q_OVERFLOW) or told.startswith(name)
-
-
-def _checked(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result

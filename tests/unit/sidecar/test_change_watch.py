@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from retunable.sidecar.change_watch import Changes, ChangeWatch
 from retunable.sidecar.configuration import ConfigurationFile
-from retunable.sidecar.pace import Timed, Told
+from retunable.sidecar.pace import Look, Timed, Told, pace_for
 
 SECONDS = 20.0
 LONG_SECONDS = 600.0
@@ -26,12 +25,12 @@ def store(tmp_path: Path) -> ConfigurationFile:
     return made
 
 
-def timed(_: Path) -> Timed:
-    return Timed(0.001)
+def timed(_: Path, look: Look) -> Timed:
+    return Timed(look, seconds=0.001)
 
 
-def only_told(path: Path) -> Told:
-    return Told(path, idle_seconds=LONG_SECONDS)
+def only_told(path: Path, look: Look) -> Told:
+    return Told(path, look, idle_seconds=LONG_SECONDS)
 
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes")
@@ -49,6 +48,12 @@ def keeper(store: ConfigurationFile) -> Iterator[sqlite3.Connection]:
     connection.execute("SELECT * FROM configuration").fetchall()
     yield connection
     connection.close()
+
+
+def open_files() -> int:
+    """Count the files that this process has open, where the system tells."""
+    told_by_linux = Path("/proc/self/fd")
+    return len(list(told_by_linux.iterdir())) if told_by_linux.is_dir() else 0
 
 
 async def told(changes: Changes) -> bool:
@@ -103,14 +108,48 @@ async def test_what_stands_in_the_place_of_the_file_is_watched_on(
         assert await told(changes)
 
 
-async def test_without_a_listener_nothing_is_polled(store: ConfigurationFile) -> None:
-    watch = ChangeWatch(store.path)
+async def test_a_file_that_comes_later_is_watched_from_then_on(tmp_path: Path) -> None:
+    store = ConfigurationFile(tmp_path / "configuration.db")
+    with ChangeWatch(store.path).listening() as changes:
+        await asyncio.sleep(0.02)
+        store.write({"role": "a"})
+        assert await told(changes)
 
-    def pollers() -> list[threading.Thread]:
-        return [t for t in threading.enumerate() if t.name == "watch configuration.db"]
 
-    before = pollers()  # one that was told to stop a moment ago may still be here
-    with watch.listening():
-        (poller,) = (one for one in pollers() if one not in before)
-    await asyncio.to_thread(poller.join, SECONDS)
-    assert not poller.is_alive()
+async def test_without_a_listener_nobody_looks_and_nothing_stays_open(
+    store: ConfigurationFile,
+) -> None:
+    looks = 0
+
+    def counted(path: Path, look: Look) -> Told | Timed:
+        def counting() -> None:
+            nonlocal looks
+            looks += 1
+            look()
+
+        return pace_for(path, counting)
+
+    before = open_files()
+    watch = ChangeWatch(store.path, pace=counted)
+    with watch.listening() as changes:
+        assert await told(changes)
+        store.write({"role": "a"})
+        assert await told(changes)
+    seen = looks
+    store.write({"role": "b"})
+    await asyncio.sleep(0.2)
+    assert looks == seen
+    assert open_files() == before
+
+
+async def test_who_stops_listening_while_told_is_not_told_again(store: ConfigurationFile) -> None:
+    watch = ChangeWatch(store.path, pace=timed)
+    with watch.listening() as stays:
+        with watch.listening() as leaves:
+            assert await told(stays)
+            assert await told(leaves)
+        store.write({"role": "a"})
+        assert await told(stays)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await leaves.wait()
