@@ -103,7 +103,7 @@ class AgentConfig(BaseModel):
 
     def with_values(self, values: Mapping[str, Any]) -> AgentConfig:
         """Return a copy with fields that ``check_field`` has passed before."""
-        return self.model_copy(update=dict(values))
+        return self.model_copy(update=dict(values)) if values else self
 
 
 def config_from(values: Mapping[str, object]) -> AgentConfig:

@@ -25,6 +25,7 @@ from retunable.config.snapshot import Provenance, Snapshot
 from retunable.config.timed_overrides import TimedOverride, active, values_of
 
 NOTHING: Final = LastGood()
+DEFAULT: Final = Provenance("default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ def _document_parts(document: Document | None) -> dict[str, Any]:
 def _provenance(
     declaration: Declaration, base: _Base, overrides: Overrides
 ) -> dict[str, Provenance]:
-    found = {name: Provenance("default") for name in declaration.field_keys}
+    found = dict.fromkeys(declaration.field_keys, DEFAULT)
     if base.item is not None:
         below = Provenance("document", declaration.document, base.item.version, base.kept)
         match base.document:

@@ -105,4 +105,4 @@ class Snapshot:
 
     def same_as(self, other: Snapshot) -> bool:
         """Tell whether two snapshots say the same, whatever their revisions."""
-        return replace(self, revision=0) == replace(other, revision=0)
+        return self == replace(other, revision=self.revision)
