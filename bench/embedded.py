@@ -1,10 +1,12 @@
 """The embedded sidecar alone: how soon a write is applied, and what it costs while nothing happens.
 
-Under a minute. The floor is a bare subscription in the same process, as in `propagation`.
+Just over a minute. The floor is a bare subscription in the same process, as in `propagation`. Both begin
+with a write that waits for the disk, so what the disk takes by itself is told too.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,7 @@ import psutil
 
 from bench import propagation
 from bench.rig import Subject, environment
-from bench.series import Outcome
+from bench.series import Outcome, Series
 from dev.embedded import EmbeddedStack
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ WRITES: Final = 150
 QUICK_WRITES: Final = 20
 IDLE_SECONDS: Final = 20.0
 QUICK_IDLE_SECONDS: Final = 3.0
+SYNCS: Final = 150
+QUICK_SYNCS: Final = 20
+REST_SECONDS: Final = 0.03
+APPENDED_BYTES: Final = 12 * 1024
+MILLISECOND: Final = 0.001
 MOST_IDLE_PERCENT: Final = 2.0
 
 
@@ -33,9 +40,24 @@ def measure(directory: Path, *, quick: bool) -> Outcome:
             writes=QUICK_WRITES if quick else WRITES,
             most_p50=propagation.MOST_EMBEDDED_P50_MILLISECONDS,
         )
+    disk = _disk(directory / "disk", syncs=QUICK_SYNCS if quick else SYNCS)
     with EmbeddedStack(directory / "idle") as stack:
-        remark = _idle(stack, seconds=QUICK_IDLE_SECONDS if quick else IDLE_SECONDS)
-    return Outcome(comparisons=measured.comparisons, remarks=(*measured.remarks, remark))
+        idle = _idle(stack, seconds=QUICK_IDLE_SECONDS if quick else IDLE_SECONDS)
+    return Outcome(comparisons=measured.comparisons, remarks=(*measured.remarks, disk, idle))
+
+
+def _disk(file: Path, *, syncs: int) -> str:
+    """Tell how long the disk takes to keep what a small commit appends to SQLite's log."""
+    seconds: list[float] = []
+    with file.open("wb", buffering=0) as log:
+        for _ in range(syncs):
+            time.sleep(REST_SECONDS)
+            began = time.perf_counter()
+            log.write(bytes(APPENDED_BYTES))
+            os.fdatasync(log.fileno())
+            seconds.append(time.perf_counter() - began)
+    taken = Series(tuple(value / MILLISECOND for value in seconds))
+    return f"the disk alone: {APPENDED_BYTES // 1024} KB and a sync, {taken.p50:.2f} / {taken.p99:.2f} ms"
 
 
 def _idle(stack: EmbeddedStack, *, seconds: float) -> str:
