@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from retunable.errors import ConfigurationError, DataUnusable
+from retunable.errors import ConfigurationError, DatabaseUnavailable, DataUnusable
 
 DEFAULT_DATA_DIR: Final = Path(".retunable")
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 # A folder of its own under `apps`, so nothing that leads out of it or hides there.
 _APP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -65,14 +66,14 @@ def configuration_file(folder: Path) -> Path:
 
 
 def make_private_file(path: Path) -> None:
-    """Make sure that a file is there and that only its owner can read it, folder included.
+    """Make sure that a database is there and that only its owner can read it, folder included.
 
     A file that is there is not opened: to close it would drop every lock that SQLite holds on it
     in this process (POSIX), and the next writer elsewhere would take the log away from under us.
     SQLite gives its ``-wal`` and ``-shm`` files the mode of the database.
 
     Raises:
-        DataUnusable: the folder or the file cannot be written.
+        DatabaseUnavailable: the folder or the file cannot be written.
     """
     try:
         with suppress(FileNotFoundError):
@@ -83,17 +84,17 @@ def make_private_file(path: Path) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
         path.chmod(_FILE_MODE)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unavailable(path, error) from error
 
 
 def check_writable(path: Path) -> None:
     """Refuse a file that SQLite would open in silence for reading alone; it is not opened here.
 
     Raises:
-        DataUnusable: this user may not write it.
+        DatabaseUnavailable: this user may not write it.
     """
     if not os.access(path, os.W_OK):
-        raise _unwritable(path, PermissionError(errno.EACCES, "it is read-only for this user"))
+        raise _unavailable(path, PermissionError(errno.EACCES, "it is read-only for this user"))
 
 
 def open_private_file(path: Path) -> int:
@@ -106,15 +107,26 @@ def open_private_file(path: Path) -> int:
         _make_private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     return descriptor
 
 
-def _unwritable(path: Path, error: OSError) -> DataUnusable:
-    return DataUnusable(
-        f"{path} cannot be written ({error.strerror}); make it and its folder writable for this user",
-        path=path,
-    )
+def unwritable(path: Path, error: OSError) -> DataUnusable:
+    """Return the error that says why a file cannot be written, and the way out."""
+    return DataUnusable(_why_unwritable(path, error), path=path)
+
+
+def _unavailable(path: Path, error: OSError) -> DatabaseUnavailable:
+    reason = "full" if error.errno in _NO_ROOM else "read-only"
+    return DatabaseUnavailable(_why_unwritable(path, error), path=path, reason=reason)
+
+
+def _why_unwritable(path: Path, error: OSError) -> str:
+    if error.errno in _NO_ROOM:
+        way_out = "make room on the disk"
+    else:
+        way_out = "make it and its folder writable for this user"
+    return f"{path} cannot be written ({error.strerror}); {way_out}"
 
 
 def _make_private_folder(folder: Path) -> None:
