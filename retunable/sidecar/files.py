@@ -7,12 +7,15 @@ lies under ``apps``: no app id can then mean a folder of somebody else. What is 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from retunable.errors import ConfigurationError, DatabaseUnavailable, DataUnusable
 
@@ -20,7 +23,18 @@ DEFAULT_DATA_DIR: Final = Path(".retunable")
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_BESIDE: Final = ("-wal", "-shm")
+"""What SQLite puts beside a database."""
+
+_ALONE_SECONDS: Final = 5.0
+
+_Reason = Literal["busy", "full", "read-only"]
+_ADVICE: Final[dict[_Reason, str]] = {
+    "busy": "end what holds the lock of its folder",
+    "full": "make room on the disk",
+    "read-only": "make it and its folder writable for this user",
+}
+
 # A folder of its own under `apps`, so nothing that leads out of it or hides there.
 _APP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -80,8 +94,8 @@ def make_private_file(path: Path) -> None:
             if not path.stat().st_mode & 0o077:
                 return
         _make_private_folder(path.parent)
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+        with _alone_in(path.parent):
+            _begin_database(path)
         path.chmod(_FILE_MODE)
     except OSError as error:
         raise _unavailable(path, error) from error
@@ -117,16 +131,56 @@ def unwritable(path: Path, error: OSError) -> DataUnusable:
 
 
 def _unavailable(path: Path, error: OSError) -> DatabaseUnavailable:
-    reason = "full" if error.errno in _NO_ROOM else "read-only"
-    return DatabaseUnavailable(_why_unwritable(path, error), path=path, reason=reason)
+    return DatabaseUnavailable(_why_unwritable(path, error), path=path, reason=_reason(error))
 
 
 def _why_unwritable(path: Path, error: OSError) -> str:
-    if error.errno in _NO_ROOM:
-        way_out = "make room on the disk"
-    else:
-        way_out = "make it and its folder writable for this user"
-    return f"{path} cannot be written ({error.strerror}); {way_out}"
+    return f"{path} cannot be written ({error.strerror}); {_ADVICE[_reason(error)]}"
+
+
+def _reason(error: OSError) -> _Reason:
+    if isinstance(error, BlockingIOError):
+        return "busy"
+    return "full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "read-only"
+
+
+def _begin_database(path: Path) -> None:
+    """Make an empty database where there is none, with nothing beside it of a deleted one.
+
+    Two files of one name that share a log and its index are told disk errors, and whoever has the
+    older one mapped is ended by SIGBUS.
+    """
+    if path.exists():
+        return
+    for suffix in _BESIDE:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with suppress(FileExistsError):  # of somebody who is none of ours
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Begin files in a folder while no other process of ours does.
+
+    Raises:
+        BlockingIOError: somebody holds the folder's lock for seconds.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _lock(descriptor, until=time.monotonic() + _ALONE_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, *, until: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.005)
 
 
 def _make_private_folder(folder: Path) -> None:

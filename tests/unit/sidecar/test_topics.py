@@ -59,7 +59,7 @@ def folder_away(database: Database) -> Iterator[None]:
 async def refused(caplog: pytest.LogCaptureFixture) -> None:
     """Wait until a topic could not be read."""
     async with asyncio.timeout(SECONDS):
-        while "action=read_topic" not in caplog.text:
+        while "action=read_topic" not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
             await asyncio.sleep(0.005)
 
 
