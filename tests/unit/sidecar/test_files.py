@@ -28,6 +28,14 @@ def test_an_app_that_is_called_like_something_shared_has_a_folder_of_its_own(app
     assert not [path for path in shared if path in (app.state, *app.state.parents)]
 
 
+def test_a_database_without_a_folder_for_it_is_unavailable(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.write_text("a file in its place")
+    with pytest.raises(DatabaseUnavailable, match="make it and its folder writable") as refused:
+        files.make_private_file(folder / "state.db")
+    assert refused.value.reason == "read-only"
+
+
 def test_a_folder_that_another_program_holds_is_said_to_be_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
