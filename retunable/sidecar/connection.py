@@ -62,7 +62,8 @@ def connect(path: Path, schemas: Sequence[Schema] = ()) -> sqlite3.Connection:
     """Open a file for one thread at a time, in autocommit, with its tables up to date.
 
     Raises:
-        DataUnusable: it cannot be written, is locked for seconds, or is newer than this program.
+        DatabaseUnavailable: it cannot be written, is locked for seconds, or is newer than this
+            program.
     """
     make_private_file(path)
     deadline = time.monotonic() + OPEN_SECONDS

@@ -11,7 +11,6 @@ import os
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -45,9 +44,11 @@ class FineTimer:
         os.close(self._file)
 
     def _expired(self) -> None:
-        with suppress(BlockingIOError):  # started again since
+        try:
             os.read(self._file, _EXPIRATIONS_BYTES)
-            self._call()
+        except BlockingIOError:  # started again since
+            return
+        self._call()
 
 
 def checked(result: int) -> int:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from retunable.errors import SidecarRuns
-from retunable.sidecar.files import DataFiles, open_private_file
+from retunable.errors import DataUnusable, SidecarRuns
+from retunable.sidecar.files import DataFiles, open_private_file, unwritable
 
 _LONGEST_BYTES: Final = 4096
 
@@ -30,7 +30,8 @@ class Holder:
 class AppLock:
     """The right to be the sidecar of one app id."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
         self._descriptor = descriptor
 
     @classmethod
@@ -47,19 +48,35 @@ class AppLock:
         except BlockingIOError as error:
             os.close(descriptor)
             raise _refused(files) from error
-        lock = cls(descriptor)
-        lock.say(Holder(pid=os.getpid()))
+        lock = cls(files.lock, descriptor)
+        try:
+            lock.say(Holder(pid=os.getpid()))
+        except DataUnusable:
+            lock.release()
+            raise
         return lock
 
     def say(self, holder: Holder) -> None:
-        """Write who holds it."""
+        """Write who holds it.
+
+        Raises:
+            DataUnusable: the disk is full.
+        """
         text = json.dumps(asdict(holder)).encode()
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text, 0)
+        try:
+            # Over what stands there: the room of it needs not be found anew on a full disk.
+            os.pwrite(self._descriptor, text, 0)
+            os.ftruncate(self._descriptor, len(text))
+        except OSError as error:
+            raise unwritable(self._path, error) from error
 
     def release(self) -> None:
-        """Let another sidecar take it. The file stays: removing it would split the lock in two."""
+        """Let another sidecar take it. The file stays: removing it would split the lock in two.
+
+        Closing is not enough: a process that was forked off meanwhile has it open too.
+        """
         os.ftruncate(self._descriptor, 0)
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
 
 

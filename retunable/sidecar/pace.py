@@ -31,7 +31,8 @@ POLL_SECONDS: Final = 0.005
 
 # SQLite writes to its log, waits for the disk and then commits, which no system tells of: the look
 # is repeated, first at once and then ever more slowly, so that it is late by a tenth of the time
-# that the disk took. Fifty milliseconds in all, for what a disk may take.
+# that the disk took, and by the idle pause at most. Fifty milliseconds after the last write, for
+# what a disk may take.
 _FIRST_SECONDS: Final = 0.00005
 _LATE_BY: Final = 0.1
 _EAGER_FOR_SECONDS: Final = 0.05
@@ -114,7 +115,7 @@ class Told:
             return self._idle_seconds
         if self._found:
             return POLL_SECONDS
-        return max(_FIRST_SECONDS, _LATE_BY * (now - self._eager_since))
+        return eager_seconds(now - self._eager_since, idle_seconds=self._idle_seconds)
 
     def _hear(self) -> None:
         """Have this file looked at; what is told of others in the folder is passed over."""
@@ -130,6 +131,14 @@ class Told:
         with suppress(BlockingIOError):
             return os.read(self._file, _READ_BYTES)
         return b""
+
+
+def eager_seconds(since_first_write: float, *, idle_seconds: float) -> float:
+    """Return the pause before the next look while a commit may follow.
+
+    A transaction can write for many seconds, with looks no rarer than those at an idle file.
+    """
+    return min(max(_FIRST_SECONDS, _LATE_BY * since_first_write), idle_seconds)
 
 
 def pace_for(

@@ -1,7 +1,7 @@
 """What Dapr component files mean to the embedded sidecar: names to serve, secret stores, the rest.
 
-A configuration, state or pub/sub component of any type is stood in for under its name. A file that
-is no YAML is named and skipped, as daprd does.
+A configuration, state or pub/sub component of any type is stood in for under its name. What cannot
+be read as YAML or as a component is named and skipped, as daprd does.
 """
 
 from __future__ import annotations
@@ -121,14 +121,17 @@ def _component(document: Any) -> _Component | None:
     if not isinstance(about, dict) or not isinstance(spec, dict):
         return None
     name, kind = about.get("name"), spec.get("type")
+    settings, scopes = spec.get("metadata") or [], document.get("scopes") or []
     if not isinstance(name, str) or not isinstance(kind, str):
         return None
+    if not isinstance(settings, list) or not isinstance(scopes, list):
+        return None
     metadata = {
-        str(item.get("name")): _text(item.get("value", ""))
-        for item in spec.get("metadata") or ()
+        str(item.get("name")): _text(item.get("value"))
+        for item in settings
         if isinstance(item, dict)
     }
-    return _Component(name, kind, metadata, tuple(map(str, document.get("scopes") or ())))
+    return _Component(name, kind, metadata, tuple(map(str, scopes)))
 
 
 def _kind(document: Any) -> str:
@@ -160,4 +163,6 @@ def _with_default(names: list[str], default: str) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,7 +12,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -194,24 +194,29 @@ class _Feed:
         self.wake()
 
     async def _feed(self) -> None:
-        # By the writer: after whatever an earlier feed of this topic had still asked of it.
-        self._ready.extend(
-            await self._database.write_sometime(
-                lambda c: read_pending(c, self._app_id, self._topic)
-            )
-        )
+        await self._done_sometime(self._take_pending)
         while True:
             self._wake.clear()
-            try:
-                await self._hand_out()
-            except DatabaseUnavailable as error:
-                log.warning("action=read_topic topic=%s error=%s", self._topic.name, error)
-                await asyncio.sleep(FIRST_RETRY_SECONDS)
-                continue
+            await self._done_sometime(self._hand_out)
             # Not wait_for: on Python 3.11 it loses a cancellation that meets the event.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds_to_next()):
                     await self._wake.wait()
+
+    async def _done_sometime(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do it as soon as the file can be used, whatever was wrong: nobody else would."""
+        while True:
+            try:
+                return await step()
+            except DatabaseUnavailable as error:
+                log.warning("action=read_topic topic=%s error=%s", self._topic.name, error)
+                await asyncio.sleep(FIRST_RETRY_SECONDS)
+
+    async def _take_pending(self) -> None:
+        # By the writer: after whatever an earlier feed of this topic had still asked of it.
+        self._ready.extend(
+            await self._database.write(lambda c: read_pending(c, self._app_id, self._topic))
+        )
 
     async def _hand_out(self) -> None:
         """Give away everything that can be given now."""

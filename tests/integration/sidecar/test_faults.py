@@ -59,8 +59,8 @@ def state_file(data_dir: Path) -> Path:
     return DataFiles(data_dir, "shop").state
 
 
-def delete_configuration(data_dir: Path) -> None:
-    for file in data_dir.glob("configuration.db*"):
+def delete(data_dir: Path, pattern: str) -> None:
+    for file in data_dir.glob(pattern):
         file.unlink()
 
 
@@ -107,12 +107,13 @@ async def test_a_locked_configuration_is_read_and_its_change_is_told(
         assert (await asyncio.wait_for(call.read(), SECONDS)).items["role"].value == "b"
 
 
+@pytest.mark.parametrize("deleted", ["configuration.db*", "configuration.db"])
 async def test_a_configuration_file_that_is_deleted_is_begun_anew(
-    dapr: Any, data_dir: Path, store: ConfigurationFile
+    dapr: Any, data_dir: Path, store: ConfigurationFile, deleted: str
 ) -> None:
     store.write({"role": "a"})
     async with subscribed(dapr, "role") as call:
-        delete_configuration(data_dir)
+        delete(data_dir, deleted)
         store.write({"role": "b"})
         told = await asyncio.wait_for(call.read(), SECONDS)
         while told.items["role"].value != "b":  # first, that it is gone

@@ -57,6 +57,49 @@ def test_a_killed_holder_leaves_the_lock_free(files: DataFiles) -> None:
     lock.release()
 
 
+def test_a_process_that_was_forked_off_holds_no_lock(files: DataFiles) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from retunable.sidecar.files import DataFiles
+from retunable.sidecar.lock import AppLock
+
+files = DataFiles(Path(sys.argv[1]), "shop")
+lock = AppLock.take(files)
+end, told = os.pipe()
+if os.fork() == 0:
+    os.close(told)
+    os.read(end, 1)
+    os._exit(0)
+lock.release()
+AppLock.take(files)
+"""
+    subprocess.run([sys.executable, "-c", program, str(files.folder)], check=True, timeout=30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere SIGXFSZ may end the process")
+def test_a_lock_that_cannot_say_who_holds_it_is_not_taken(files: DataFiles) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+from retunable.errors import DataUnusable
+from retunable.sidecar.files import DataFiles
+from retunable.sidecar.lock import AppLock
+
+files = DataFiles(Path(sys.argv[1]), "shop")
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # the nearest to a full disk
+try:
+    AppLock.take(files)
+except DataUnusable:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    AppLock.take(files)
+else:
+    sys.exit("it was taken")
+"""
+    subprocess.run([sys.executable, "-c", program, str(files.folder)], check=True, timeout=30)
+
+
 def test_the_lock_file_is_for_its_owner_alone(files: DataFiles) -> None:
     lock = AppLock.take(files)
     assert stat.S_IMODE(files.lock.stat().st_mode) == 0o600

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from retunable.sidecar.pace import POLL_SECONDS, Pace, Timed, Told, pace_for
+from retunable.sidecar.pace import POLL_SECONDS, Pace, Timed, Told, eager_seconds, pace_for
 
 LONG_SECONDS = 600.0
 MOST_QUEUED = Path("/proc/sys/fs/inotify/max_queued_events")
@@ -100,6 +100,11 @@ async def test_after_a_write_it_is_looked_at_until_something_is_found(file: Path
         for _ in range(10):
             pace.go_on(found=False)
             await looks.next()
+
+
+def test_looks_grow_rare_while_a_write_takes_long_but_no_rarer_than_without_one() -> None:
+    pauses = [eager_seconds(since, idle_seconds=0.05) for since in (0.0, 0.01, 0.1, 0.4, 10.0)]
+    assert pauses == pytest.approx([0.00005, 0.001, 0.01, 0.04, 0.05])
 
 
 async def test_a_write_beside_it_is_none_to_it(file: Path) -> None:

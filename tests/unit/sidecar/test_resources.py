@@ -67,6 +67,12 @@ def test_what_only_dapr_serves_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("part", [{"metadata": "5"}, {"scopes": "5"}, {"scopes": "shop"}])
+def test_a_component_of_another_form_is_named(tmp_path: Path, part: dict[str, str]) -> None:
+    found = read(tmp_path, component("a", "state.redis", **part))
+    assert [str(left) for left in found.left_out] == ["all.yaml (cannot be read)"]
+
+
 def test_a_component_for_other_apps_is_not_loaded(tmp_path: Path) -> None:
     found = read(
         tmp_path,
@@ -91,9 +97,10 @@ def test_secret_stores_are_served(tmp_path: Path) -> None:
     ]
 
 
-def test_a_secret_store_without_a_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metadata", ["[]", "[{name: secretsFile, value: null}]"])
+def test_a_secret_store_without_a_file_is_refused(tmp_path: Path, metadata: str) -> None:
     with pytest.raises(ConfigurationError, match="'secrets' names no secretsFile"):
-        read(tmp_path, component("secrets", "secretstores.local.file"))
+        read(tmp_path, component("secrets", "secretstores.local.file", metadata=metadata))
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,30 @@ async def reading(database: Database) -> AsyncIterator[Stream]:
     watch = ChangeWatch(database.path)
     async with Topics(database, watch, app_id="shop").stream(ORDERS) as stream:
         yield stream
+
+
+@pytest.fixture
+def replaceable(tmp_path: Path) -> Database:
+    """Messages as a sidecar opens them."""
+    return Database.open(tmp_path / "data" / "messages.db", [SCHEMA], replaceable=True)
+
+
+@contextmanager
+def folder_away(database: Database) -> Iterator[None]:
+    """Have a file stand where the folder was."""
+    folder = database.path.parent
+    kept = folder.rename(folder.with_name("moved away"))
+    folder.touch()
+    yield
+    folder.unlink()
+    kept.rename(folder)
+
+
+async def refused(caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until a topic could not be read."""
+    async with asyncio.timeout(SECONDS):
+        while "action=read_topic" not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
+            await asyncio.sleep(0.005)
 
 
 async def put(database: Database, *texts: str) -> None:
@@ -72,6 +96,33 @@ async def test_what_was_held_is_given_first_to_the_next_reader(database: Databas
     await put(database, "c")
     async with reading(database) as stream:
         assert [(await next_of(stream)).event.data for _ in range(2)] == [b"b", b"c"]
+
+
+async def test_a_topic_is_read_on_when_its_folder_is_back(
+    replaceable: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(topics, "FIRST_RETRY_SECONDS", 0.01)
+    await put(replaceable, "a")
+    reader = Topics(replaceable, ChangeWatch(replaceable.path), app_id="shop")
+    async with reader.stream(ORDERS) as stream:
+        await stream.done(await next_of(stream))
+        with folder_away(replaceable):
+            async with reader.stream(ORDERS):  # whoever comes has it read again
+                await refused(caplog)
+        await put(replaceable, "b")
+        assert (await next_of(stream)).event.data == b"b"
+
+
+async def test_a_topic_that_could_not_be_read_at_first_is_read_later(
+    replaceable: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(topics, "FIRST_RETRY_SECONDS", 0.01)
+    await put(replaceable, "a")
+    async with AsyncExitStack() as stack:
+        with folder_away(replaceable):
+            stream = await stack.enter_async_context(reading(replaceable))
+            await refused(caplog)
+        assert (await next_of(stream)).event.data == b"a"
 
 
 async def test_an_ended_stream_gives_what_it_was_given_and_then_nothing(
