@@ -148,8 +148,8 @@ def _reason(error: OSError) -> _Reason:
 def _begin_database(path: Path) -> None:
     """Make an empty database where there is none, with nothing beside it of a deleted one.
 
-    Where the log and its index were left, whoever wrote to the new file got disk errors (9 of 15
-    writes), and the process that still had the old index mapped was ended by SIGBUS.
+    Where the log and its index were left, those who used the new file got disk errors, and a sidecar
+    that had the old one open was in the end killed by SIGBUS: the index is mapped into its memory.
     """
     if path.exists():
         return
