@@ -164,16 +164,28 @@ def test_a_list_where_no_release_store_is_is_empty_and_makes_none(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RETUNABLE_RELEASES", raising=False)
     assert main(command) == ExitCode.OK
-    assert not (tmp_path / ".retunable").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_named_release_store_that_is_not_there_is_not_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "wrong" / "releases.db"
-    assert main(["show", "a", "1", "--releases", f"sqlite://{file}"]) == ExitCode.ERROR
+    assert main(["show", "a", "1", "--releases", f"sqlite:///{file}"]) == ExitCode.ERROR
     assert f"no release store at {file}" in capsys.readouterr().err
     assert not file.parent.exists()
+
+
+def test_a_release_store_that_is_named_from_this_folder_on_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = ["--releases", "sqlite:///kept/releases.db"]
+    asked = ["policy", "a", "--require-approval", "1", "-m", "two pairs of eyes"]
+    assert main([*asked, *here]) == ExitCode.OK
+    assert main(["policy", "a", *here]) == ExitCode.OK
+    assert capsys.readouterr().out.endswith("a in default: 1 approval (revision 1)\n")
+    assert (tmp_path / "kept" / "releases.db").exists()
 
 
 def test_watch_tells_the_first_report_then_what_differs() -> None:
