@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import typer
 
-from retunable.cli.agent_client import AgentAway
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
 from retunable.errors import ConfigurationError, RetunableError
@@ -20,9 +19,6 @@ def finish(as_json: bool, command: Callable[[Output], ExitCode]) -> None:
     except Stop as stop:
         output.error(stop)
         code = stop.code
-    except AgentAway as away:
-        code = ExitCode.ERROR
-        output.error(Stop(str(away), code))
     except ConfigurationError as error:
         code = ExitCode.USAGE
         output.error(Stop(str(error), code))

@@ -157,13 +157,21 @@ def test_a_look_where_no_release_store_is_makes_none(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["versions", "a"], ["audit", "a"]])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(["versions", "a"], "a has no version"), (["audit", "a"], "the audit has no such entry")],
+)
 def test_a_list_where_no_release_store_is_is_empty_and_makes_none(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RETUNABLE_RELEASES", raising=False)
     assert main(command) == ExitCode.OK
+    assert said in "".join(capsys.readouterr())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,6 +194,22 @@ def test_a_release_store_that_is_named_from_this_folder_on_is_found_again(
     assert main(["policy", "a", *here]) == ExitCode.OK
     assert capsys.readouterr().out.endswith("a in default: 1 approval (revision 1)\n")
     assert (tmp_path / "kept" / "releases.db").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["show", "a", "1"], ["approve", "a", "1"], ["export", "a", "out"]]
+)
+def test_a_version_of_an_agent_without_any_is_refused_in_the_same_words(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = ["--releases", f"sqlite:///{tmp_path}/releases.db"]
+    assert main(["migrate", *store]) == ExitCode.OK
+    assert main([*command, *store]) == ExitCode.USAGE
+    assert "a has no version 1: it has none; retune save makes one" in capsys.readouterr().err
 
 
 def test_watch_tells_the_first_report_then_what_differs() -> None:
