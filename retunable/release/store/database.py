@@ -177,12 +177,13 @@ def connect(url: str, *, reached: Reached, login: Callable[[], str] = os_login) 
     if (file := sqlite_release_file(url)) is not None:
         shown = sqlite_release_url(file)
         return Database("sqlite", _sqlite_engine(file), shown, reached, login)
-    store = StoreURL.parse(url)
-    if store.kind != "postgresql":
+    if not url.startswith(("postgresql://", "postgres://")):
         raise ConfigurationError(
-            "releases are kept in PostgreSQL or SQLite: postgresql://user@localhost:5432/database "
-            "or sqlite:///.retunable/releases.db"
+            "releases are kept in PostgreSQL or SQLite: postgresql://user@localhost:5432/database, "
+            "sqlite:///.retunable/releases.db below this folder, or with a full path after a "
+            "fourth slash"
         )
+    store = StoreURL.parse(url)
     return Database("postgresql", _postgres_engine(store.text), store.shown, reached, login)
 
 
