@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,25 @@ def test_a_version_of_an_agent_without_any_is_refused_in_the_same_words(
     assert main(["migrate", *store]) == ExitCode.OK
     assert main([*command, *store]) == ExitCode.USAGE
     assert "a has no version 1: it has none; retune save makes one" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_not_told_as_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert main(["versions", "a"]) == ExitCode.UNREAD
+
+
+def test_a_closed_standard_output_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["versions", "a"]) == ExitCode.OK
 
 
 def test_watch_tells_the_first_report_then_what_differs() -> None:
