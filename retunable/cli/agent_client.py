@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from retunable.cli.exits import Stop
+
 TOKEN_VARIABLE: Final = "RETUNABLE_HTTP_TOKEN"  # noqa: S105 - its name, not its value
 REPORT_SECONDS: Final = 3.0
 
@@ -23,8 +25,8 @@ Event = tuple[str, Mapping[str, Any]]
 """The name of a server-sent event, and its data."""
 
 
-class AgentAway(Exception):
-    """The agent did not answer, or not as an agent does."""
+class AgentAway(Stop):
+    """The agent did not answer, or not as an agent does; ends a command that cannot do without."""
 
 
 @dataclass(frozen=True, slots=True)

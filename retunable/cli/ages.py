@@ -9,16 +9,17 @@ from typing import Final
 from retunable.cli.exits import ExitCode, Stop
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LONGEST: Final = timedelta(days=36_525)
+"""A hundred years: what is longer leads out of the calendar."""
+
 _DURATION = re.compile(r"(\d{1,9})([smhdw])")
 
 
 def age(then: datetime, now: datetime) -> str:
-    """Return a time span as its largest unit, like ``3 h``."""
+    """Return how long ago a moment was, in its largest unit, like ``3 h``."""
     seconds = max(0, int((now - then).total_seconds()))
-    for unit in reversed(_UNITS):
-        if seconds >= _UNITS[unit]:
-            return f"{seconds // _UNITS[unit]} {unit}"
-    return "now"
+    unit = next((unit for unit in reversed(_UNITS) if seconds >= _UNITS[unit]), "s")
+    return f"{seconds // _UNITS[unit]} {unit}"
 
 
 def duration(text: str) -> timedelta:
@@ -26,7 +27,10 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None or match[1] == "0" * len(match[1]):
         raise Stop(f"{text!r} is no duration; write 90s, 15m, 1h, 2d or 1w", ExitCode.USAGE)
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > LONGEST.total_seconds():
+        raise Stop(f"{text!r} is longer than a hundred years", ExitCode.USAGE)
+    return timedelta(seconds=seconds)
 
 
 def moment(text: str, now: datetime) -> datetime:

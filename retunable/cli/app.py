@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from typing import Annotated
 
 import typer
@@ -79,5 +78,5 @@ def run(arguments: list[str]) -> int:
             Output(as_json=True).error(Stop(message, ExitCode.USAGE))
         return code
     finally:
-        sys.stdout.flush()
+        print(end="", flush=True)  # nothing at all where standard output is closed
     return ExitCode.OK

@@ -10,6 +10,7 @@ from retunable.cli.changes import field_named
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
+from retunable.cli.refusals import unknown_version
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_store
 from retunable.cli.trigger_lines import direct_writes
@@ -43,6 +44,8 @@ def show_audit(
     lines += [(one.row.at, one.line(agent, environment)) for one in direct if one.entry is None]
     for _, line in sorted(lines, key=itemgetter(0)):
         output.line(line)
+    if not lines:
+        output.note("the audit has no such entry")
     output.result({"entries": plain(found), "direct_writes": [one.to_json() for one in direct]})
     return ExitCode.OK
 
@@ -91,8 +94,8 @@ def approve(place: Place, number: int, *, message: str, output: Output) -> ExitC
             raise Stop(
                 f"version {number} is {version.stamp.actor}'s own; somebody else has to approve it"
             )
-        case NoSuchVersion(agent, _, latest):
-            raise Stop(f"{agent} has no version {number}, its latest is {latest}", ExitCode.USAGE)
+        case NoSuchVersion():
+            raise unknown_version(outcome)
         case Approved(approval, again):
             said = "had approved" if again else "approved"
             output.line(

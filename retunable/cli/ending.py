@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 import typer
 
-from retunable.cli.agent_client import AgentAway
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
 from retunable.errors import ConfigurationError, RetunableError
@@ -20,9 +21,6 @@ def finish(as_json: bool, command: Callable[[Output], ExitCode]) -> None:
     except Stop as stop:
         output.error(stop)
         code = stop.code
-    except AgentAway as away:
-        code = ExitCode.ERROR
-        output.error(Stop(str(away), code))
     except ConfigurationError as error:
         code = ExitCode.USAGE
         output.error(Stop(str(error), code))
@@ -37,4 +35,15 @@ def finish(as_json: bool, command: Callable[[Output], ExitCode]) -> None:
         output.error(Stop(f'{wanted}: pip install "retunable[cli,releases,signed]"', code))
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # As a shell counts SIGPIPE, for `set … | head` may have written: 1 would deny it.
+        code = ExitCode.UNREAD
+        _leave_the_pipe()
     raise typer.Exit(code)
+
+
+def _leave_the_pipe() -> None:
+    """Let what is still buffered go nowhere; Python would complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

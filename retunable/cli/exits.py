@@ -17,12 +17,14 @@ class ExitCode(IntEnum):
     REJECTED = 4
     FINDINGS = 5
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 EXIT_CODES_TEXT: Final = (
     "Exit codes: 0 done; 1 error, nothing was written; 2 wrong usage or an invalid value, nothing "
     "was written; 3 written, but no running agent confirmed it, or --check found drift; 4 written, and the agent rejects "
-    "it; 5 doctor or audit --verify found an error; 130 interrupted."
+    "it; 5 doctor or audit --verify found an error; 130 interrupted; 141 whoever read the output "
+    "went away, done or not."
 )
 
 

@@ -41,10 +41,10 @@ class Place:
         """The file that a release store would be, where nobody has made it yet."""
         if self.releases_url == DEFAULT_RELEASES:
             return None if _is_there(RELEASES_FILE) else RELEASES_FILE
-        from retunable.release.store_url import StoreURL
+        from retunable.release.store_url import sqlite_release_file
 
-        url = StoreURL.parse(self.releases_url)
-        return url.path if url.kind == "sqlite" and not _is_there(url.path) else None
+        file = sqlite_release_file(self.releases_url)
+        return None if file is None or _is_there(file) else file
 
     @property
     def has_releases(self) -> bool:

@@ -15,7 +15,7 @@ def show_policy(place: Place, *, output: Output) -> ExitCode:
     with release_store(place) as store, store.snapshot() as work:
         found = policies.policy(work, place.agent, environment=place.environment)
     output.line(
-        f"{place.agent} in {place.environment}: {found.require_approval} approvals "
+        f"{place.agent} in {place.environment}: {_approvals(found.require_approval)} "
         f"(revision {found.revision})"
     )
     output.result({"policy": plain(found)})
@@ -40,6 +40,10 @@ def set_policy(place: Place, *, require_approval: int, message: str, output: Out
             require_evaluation=before.require_evaluation,
         )
     said = "asks" if done.changed else "asks already"
-    output.line(f"{place.agent} in {place.environment} {said} for {require_approval} approvals")
+    output.line(f"{place.agent} in {place.environment} {said} for {_approvals(require_approval)}")
     output.result({"policy": plain(done.policy), "changed": done.changed})
     return ExitCode.OK
+
+
+def _approvals(number: int) -> str:
+    return "1 approval" if number == 1 else f"{number} approvals"

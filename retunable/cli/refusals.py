@@ -27,9 +27,8 @@ def activated(outcome: Outcome, site: Site) -> Activated:
     match outcome:
         case Activated():
             return outcome
-        case NoSuchVersion(agent, number, latest):
-            has = f"its latest is {latest}" if latest else "it has none; retune save makes one"
-            raise Stop(f"{agent} has no version {number}: {has}", ExitCode.USAGE)
+        case NoSuchVersion():
+            raise unknown_version(outcome)
         case Conflict(expected, winner):
             raise Stop(_conflict(expected, winner), outcome="conflict")
         case NotApproved(version, needed, given):
@@ -73,6 +72,13 @@ def activated(outcome: Outcome, site: Site) -> Activated:
             raise Stop(f"nothing was changed: {reason}", outcome="overtaken")
         case _:
             assert_never(outcome)
+
+
+def unknown_version(missing: NoSuchVersion) -> Stop:
+    """Return what ends a command that names a version which was never saved."""
+    latest = missing.latest
+    has = f"its latest is {latest}" if latest else "it has none; retune save makes one"
+    return Stop(f"{missing.agent} has no version {missing.number}: {has}", ExitCode.USAGE)
 
 
 def _conflict(expected: int, winner: object) -> str:

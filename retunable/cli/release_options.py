@@ -48,8 +48,8 @@ ReleasesOption = Annotated[
     typer.Option(
         "--releases",
         metavar="URL",
-        help="The release store, postgresql://… or sqlite:///…; else RETUNABLE_RELEASES, or "
-        ".retunable/releases.db here.",
+        help="The release store, postgresql://…, sqlite:///below/here.db or sqlite:////full/path.db; "
+        "else RETUNABLE_RELEASES, or .retunable/releases.db here.",
     ),
 ]
 _ActorOption = Annotated[

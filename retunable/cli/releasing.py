@@ -15,6 +15,7 @@ from retunable.cli.place import Place
 from retunable.cli.target import Target, find_store, find_target
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store.release_store import open_release_store
+from retunable.release.store_url import sqlite_release_url
 from retunable.serve.address import running_agents
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def release_store(place: Place, *, missing: Missing = "refuse") -> Iterator[Rele
                 case "refuse":
                     raise _no_release_store(file)
                 case "empty":
-                    url = f"sqlite://{stack.enter_context(TemporaryDirectory())}/releases.db"
+                    folder = stack.enter_context(TemporaryDirectory())
+                    url = sqlite_release_url(Path(folder) / "releases.db")
                 case "make":
                     pass  # opening it does
                 case _:

@@ -62,7 +62,7 @@ def export(place: Place, folder: Path, number: int | None, *, output: Output) ->
         if number is None:
             active = deployments.active(work, place.agent, environment=place.environment)
             newest = versions.latest(work, place.agent)
-            number = (active and active.version) or (newest.number if newest else 0)
+            number = (active and active.version) or (newest.number if newest else 1)
         version = the_version(work, place.agent, number)
         config = versions.config(work, version)
     home = folder / _folder_name(place.agent)

@@ -109,6 +109,11 @@ def find_store(where: Where, target: Target) -> StoreURL:
         told = store_url(DEFAULT_DATA_DIR)
     if told:
         return StoreURL.parse(told, component=component)
+    if recorded is None and not where.resources.exists() and not where.names_files:
+        raise ConfigurationError(
+            "nothing in this folder says where the configuration store is: go where the agent runs, "
+            "or pass --store URL or --resources-path FOLDER"
+        )
     from retunable.release import components  # reads YAML
 
     return components.store_url(components.read_resources(where.resources), component)

@@ -30,6 +30,9 @@ def unset(
     names = tuple(field_named(key, prefix=target.prefix).name for key in fields)
     with desk(place, target, reason=reason) as at:
         items = at.writer.read(target.keys)
+        for key in (target.field_keys[name] for name in names):
+            if key not in items:
+                output.note(f"{key} was not set in the store")
         left = items.keys() - {target.field_keys[name] for name in names}
         if not left or len(fields) < len(keys):
             write = _with_tombstone(at, items, names)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from retunable.cli.ages import age
-from retunable.cli.exits import ExitCode, Stop
+from retunable.cli.exits import ExitCode
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
+from retunable.cli.refusals import unknown_version
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import release_store
 from retunable.release.store import deployments, versions
+from retunable.release.store.approvals import no_such_version
 from retunable.release.store.database import Transaction
 from retunable.release.store.records import Version
 
@@ -60,9 +62,7 @@ def the_version(work: Transaction, agent: str, number: int) -> Version:
     """Return a version; end the command where there is none."""
     version = versions.version(work, agent, number)
     if version is None:
-        newest = versions.latest(work, agent)
-        has = f"its latest is {newest.number}" if newest else "it has none"
-        raise Stop(f"{agent} has no version {number}: {has}", ExitCode.USAGE)
+        raise unknown_version(no_such_version(work, agent, number))
     return version
 
 

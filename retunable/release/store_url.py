@@ -1,4 +1,7 @@
-"""The URL of a configuration store: its kind, what in it is meant, and a form without the password."""
+"""The URL of a configuration store: its kind, what in it is meant, and a form without the password.
+
+Also which file a release store's URL names, which is read in another way.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ _KINDS: Final[dict[str, StoreKind]] = {
 }
 DEFAULT_TABLE: Final = "configuration"
 DEFAULT_COMPONENT: Final = "runtime-config"
+_SQLITE: Final = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,23 @@ class StoreURL:
         ]
         shown = query_text(query)
         return urlunsplit(parts._replace(netloc=user + host, query=shown, fragment=""))
+
+
+def sqlite_release_file(url: str) -> Path | None:
+    """Return the file of a SQLite release store's URL; None for another kind of URL.
+
+    What follows the three slashes is a path, as SQLAlchemy reads it: ``sqlite:///a/b.db`` lies
+    below the current folder, a full path has a fourth slash. A configuration store's URL always
+    has a full one.
+    """
+    if not url.startswith(_SQLITE):
+        return None
+    return Path(url.removeprefix(_SQLITE)).expanduser()
+
+
+def sqlite_release_url(file: Path) -> str:
+    """Return the URL of a release store's file."""
+    return f"{_SQLITE}{file}"
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:

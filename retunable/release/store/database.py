@@ -26,13 +26,12 @@ from retunable.errors import ConfigurationError, ReleaseStoreError
 from retunable.release.store.moments import moment, sqlite_text
 from retunable.release.store.points import Reached
 from retunable.release.store.queries import DatabaseKind, queries
-from retunable.release.store_url import StoreURL
+from retunable.release.store_url import StoreURL, sqlite_release_file, sqlite_release_url
 
 LOCK_SECONDS: Final = 30
 ASK_SECONDS: Final = (0.001, 0.01)
 CONNECT_SECONDS: Final = 3
 IDLE_SECONDS: Final = 5
-_SQLITE: Final = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +174,16 @@ def connect(url: str, *, reached: Reached, login: Callable[[], str] = os_login) 
     Raises:
         ConfigurationError: there is no release store of such a URL.
     """
-    if url.startswith(_SQLITE):
-        path = Path(url.removeprefix(_SQLITE)).expanduser()
-        return Database("sqlite", _sqlite_engine(path), f"{_SQLITE}{path}", reached, login)
-    store = StoreURL.parse(url)
-    if store.kind != "postgresql":
+    if (file := sqlite_release_file(url)) is not None:
+        shown = sqlite_release_url(file)
+        return Database("sqlite", _sqlite_engine(file), shown, reached, login)
+    if not url.startswith(("postgresql://", "postgres://")):
         raise ConfigurationError(
-            "releases are kept in PostgreSQL or SQLite: postgresql://user@localhost:5432/database "
-            "or sqlite:///.retunable/releases.db"
+            "releases are kept in PostgreSQL or SQLite: postgresql://user@localhost:5432/database, "
+            "sqlite:///.retunable/releases.db below this folder, or with a full path after a "
+            "fourth slash"
         )
+    store = StoreURL.parse(url)
     return Database("postgresql", _postgres_engine(store.text), store.shown, reached, login)
 
 
@@ -277,7 +277,7 @@ def _execute(
 def _sqlite_reason(error: DBAPIError, shown: str) -> str:
     said = str(error.orig)
     if "readonly database" in said or "unable to open" in said:
-        file = shown.removeprefix(_SQLITE)
+        file = sqlite_release_file(shown)
         return (
             f"the release store {file} cannot be used ({said}); make it and its folder writable "
             "for this user: SQLite writes beside a file that it reads, too"

@@ -165,6 +165,8 @@ def test_unset_uncovers_the_layer_below(
     assert ended.code == 0
     assert 'agent_role: "x" -> "Assistant"' in ended.out
     assert stored(writer) == {"agent_goal": "y"}
+    again = retune("unset", "agent_role")
+    assert (again.code, again.err.splitlines()[:1]) == (0, ["agent_role was not set in the store"])
 
 
 def test_unset_of_the_last_key_writes_a_tombstone(

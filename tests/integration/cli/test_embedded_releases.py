@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -97,6 +98,40 @@ def test_what_runs_is_saved_activated_and_rolled_back_while_it_runs(
     assert retune("status", AGENT, "--check").code == 0
     assert retune("audit", "--verify").code == 0
     assert (tmp_path / ".retunable" / "releases.db").exists()
+
+
+def readme_commands() -> Iterator[tuple[str, list[str]]]:
+    """Each command of README's first screen, of its releases and of its flags, and what it prints."""
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    for begin, end in (("", "## Your"), ("## Releases", "### All"), ("## Flags", "## How")):
+        section = text[text.index(begin) : text.index(end)]
+        for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL):
+            for step in block.removeprefix("$ ").split("\n$ "):
+                command, *printed = step.splitlines()
+                yield command, printed
+
+
+def test_readmes_commands_print_in_their_order_what_stands_there(
+    example: Example, retune: Retune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user.key").write_text("a secret of 32 characters or more")
+    ran = 0
+    for command, printed in readme_commands():
+        words = shlex.split(command, comments=True)
+        if words[0] == "export":
+            monkeypatch.setenv(*words[1].split("=", 1))
+        elif words[0].endswith("retune"):
+            ended = retune(*words[1:])
+            assert ended.code == 0, (command, ended)
+            said = without_numbers(ended.out)
+            for line in printed:
+                assert without_numbers(line.partition("…")[0]) in said, (command, ended)
+            ran += 1
+    assert ran > 10
+
+
+def without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "N", text)
 
 
 def test_an_override_is_taken_and_what_the_program_forbids_is_told_at_once(

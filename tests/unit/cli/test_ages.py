@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from retunable.cli.ages import moment
+from retunable.cli.ages import age, duration, moment
 from retunable.cli.exits import Stop
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -29,3 +29,16 @@ def test_a_moment_is_a_time_or_how_long_ago(text: str, found: datetime) -> None:
 def test_what_is_no_moment_names_the_forms(text: str) -> None:
     with pytest.raises(Stop, match="or 2h ago"):
         moment(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["5300w", "999999999w", "999999999d"])
+def test_a_duration_that_leads_out_of_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(Stop, match="longer than a hundred years"):
+        duration(text)
+    with pytest.raises(Stop, match="longer than a hundred years"):
+        moment(text, NOW)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (3 * 3600, "3 h")])
+def test_an_age_is_a_number_and_its_largest_unit(seconds: float, said: str) -> None:
+    assert age(NOW - timedelta(seconds=seconds), NOW) == said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -157,23 +158,78 @@ def test_a_look_where_no_release_store_is_makes_none(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["versions", "a"], ["audit", "a"]])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(["versions", "a"], "a has no version"), (["audit", "a"], "the audit has no such entry")],
+)
 def test_a_list_where_no_release_store_is_is_empty_and_makes_none(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RETUNABLE_RELEASES", raising=False)
     assert main(command) == ExitCode.OK
-    assert not (tmp_path / ".retunable").exists()
+    assert said in "".join(capsys.readouterr())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_named_release_store_that_is_not_there_is_not_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "wrong" / "releases.db"
-    assert main(["show", "a", "1", "--releases", f"sqlite://{file}"]) == ExitCode.ERROR
+    assert main(["show", "a", "1", "--releases", f"sqlite:///{file}"]) == ExitCode.ERROR
     assert f"no release store at {file}" in capsys.readouterr().err
     assert not file.parent.exists()
+
+
+def test_a_release_store_that_is_named_from_this_folder_on_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = ["--releases", "sqlite:///kept/releases.db"]
+    asked = ["policy", "a", "--require-approval", "1", "-m", "two pairs of eyes"]
+    assert main([*asked, *here]) == ExitCode.OK
+    assert main(["policy", "a", *here]) == ExitCode.OK
+    assert capsys.readouterr().out.endswith("a in default: 1 approval (revision 1)\n")
+    assert (tmp_path / "kept" / "releases.db").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["show", "a", "1"], ["approve", "a", "1"], ["export", "a", "out"]]
+)
+def test_a_version_of_an_agent_without_any_is_refused_in_the_same_words(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = ["--releases", f"sqlite:///{tmp_path}/releases.db"]
+    assert main(["migrate", *store]) == ExitCode.OK
+    assert main([*command, *store]) == ExitCode.USAGE
+    assert "a has no version 1: it has none; retune save makes one" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_not_told_as_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert main(["versions", "a"]) == ExitCode.UNREAD
+
+
+def test_a_closed_standard_output_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["versions", "a"]) == ExitCode.OK
 
 
 def test_watch_tells_the_first_report_then_what_differs() -> None:

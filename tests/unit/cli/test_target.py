@@ -120,6 +120,14 @@ def test_without_any_word_of_a_store_the_ways_to_name_one_are_said() -> None:
         store_of(HERE)
 
 
+def test_a_folder_that_says_nothing_of_a_store_is_said_to_be_the_wrong_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="go where the agent runs, or pass --store URL"):
+        found_store(Where())
+
+
 @pytest.fixture
 def left_file(tmp_path: Path) -> str:
     """The URL of a file that an embedded sidecar left here."""
