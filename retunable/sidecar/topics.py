@@ -13,7 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from retunable.errors import DatabaseUnavailable
@@ -28,6 +28,7 @@ from retunable.sidecar.messages import (
     read_pending,
     take_new,
 )
+from retunable.waiting import wait_until_set
 
 log = logging.getLogger(__name__)
 
@@ -208,10 +209,7 @@ class _Feed:
                 log.warning("action=read_topic topic=%s error=%s", self._topic.name, error)
                 await asyncio.sleep(FIRST_RETRY_SECONDS)
                 continue
-            # Not wait_for: on Python 3.11 it loses a cancellation that meets the event.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds_to_next()):
-                    await self._wake.wait()
+            await wait_until_set(self._wake, within_seconds=self._seconds_to_next())
 
     async def _hand_out(self) -> None:
         """Give away everything that can be given now."""
