@@ -6,7 +6,6 @@ A heartbeat that the broker does not take is forgotten: the next one says it all
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 import uuid
@@ -25,6 +24,7 @@ from retunable.events.event import Event, Heartbeat, ItemSeen, Rejected
 from retunable.events.shown_value import digest
 from retunable.live.subscription import Timings
 from retunable.live.supervision import SupervisedTask
+from retunable.waiting import wait_until_set
 
 logger = logging.getLogger("retunable")
 
@@ -97,10 +97,7 @@ class Heartbeats:
             await self._send()
             await asyncio.sleep(min(FLOOR_SECONDS, self._interval_seconds))
             rest_seconds = max(0.0, self._interval_seconds - FLOOR_SECONDS)
-            # Not wait_for: on Python 3.11 it loses a cancellation that meets the event.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rest_seconds):
-                    await self._changed.wait()
+            await wait_until_set(self._changed, within_seconds=rest_seconds)
 
     async def _send(self, *, leaving: bool = False, **options: float) -> None:
         self._told = self._says()

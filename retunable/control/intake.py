@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from retunable.errors import ReleaseStoreError, Unavailable
+from retunable.waiting import wait_until_set
 
 logger = logging.getLogger("retunable")
 
@@ -94,7 +95,7 @@ class Intake:
                 stream = await self._topic.open()
             except Unavailable as away:
                 self._is_away(str(away))
-                await self._wait(pause_seconds)
+                await wait_until_set(self._stopping, within_seconds=pause_seconds)
                 pause_seconds = min(2 * pause_seconds, self._patience.last_seconds)
                 continue
             self._is_back("the topic is read")
@@ -139,16 +140,9 @@ class Intake:
             else:
                 self._is_back("the release store takes events")
                 return True
-            await self._wait(pause_seconds)
-            if self._stopping.is_set():
+            if await wait_until_set(self._stopping, within_seconds=pause_seconds):
                 return False
             pause_seconds = min(2 * pause_seconds, self._patience.last_seconds)
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
 
     def _is_away(self, why: str) -> None:
         if self._away != why:

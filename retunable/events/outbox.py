@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from retunable.events.encoding import Encoded
 from retunable.events.event import Event
 from retunable.events.spool import MOST_EVENTS, Spool, Waiting
+from retunable.waiting import wait_until_set
 
 logger = logging.getLogger("retunable")
 
@@ -109,9 +110,7 @@ class Outbox:
             await asyncio.wait([self._sending])
         self._stopping = True
         self._wake.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._ended.wait()
+        await wait_until_set(self._ended, within_seconds=STOP_SECONDS)
 
     def _add(self, event: Event) -> None:
         with self._changing:

@@ -13,6 +13,7 @@ import hashlib
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ HELD_MS: Final = 15_000
 """Longer than publishing one event may take."""
 
 _BUSY_SECONDS: Final = 2.0
+_ASK_SECONDS: Final = 0.01
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     number        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -174,13 +176,32 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.isolation_level = None
         # A kill -9 loses nothing that was committed; a power cut may lose the last moments, and
         # spares an fsync at each run.
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(_SCHEMA)
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let one process read while another writes, and wait for one that makes the file as well.
+
+    SQLite does not wait here where another one holds the write lock: of 48 processes that began
+    with a new file, six at a time, one kept its events in memory.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(_ASK_SECONDS)
+        else:
+            return
 
 
 @contextlib.contextmanager

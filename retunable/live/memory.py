@@ -7,7 +7,6 @@ up to 1 ms later, and of a burst only the last state matters.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from functools import partial
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from retunable.config.last_good import LastGood
 from retunable.live.last_good_file import LastGoodFile
 from retunable.live.threads import run_in_daemon_thread
+from retunable.waiting import wait_until_set
 
 logger = logging.getLogger("retunable")
 
@@ -64,8 +64,7 @@ class Memory:
     async def _write(self) -> None:
         try:
             while self._waiting is not None and self._waiting != self._saved:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), self._delay_seconds)
+                await wait_until_set(self._hurry, within_seconds=self._delay_seconds)
                 last_good, self._waiting = self._waiting, None
                 save = partial(self._file.save, last_good)
                 await run_in_daemon_thread(save, name="retunable last good")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from retunable.config.items import Item, Items, Unreadable, present
-from retunable.sidecar.connection import Schema, connect
+from retunable.sidecar.connection import Schema, connect, told_as_unavailable
 from retunable.sidecar.transactions import PATIENCE_SECONDS, Job, Result, run_alone
 
 DEFAULT_STORE: Final = "runtime-config"
@@ -69,7 +69,7 @@ class ConfigurationFile:
 
     def read(self, keys: Collection[str]) -> dict[str, Item | Unreadable]:
         """Return what stands under these keys at one moment; every key where none is named."""
-        with closing(connect(self.path, [SCHEMA])) as connection:
+        with closing(connect(self.path, [SCHEMA])) as connection, told_as_unavailable(self.path):
             return read_items(connection, self.store, keys)
 
     def write(

@@ -13,7 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from retunable.errors import DatabaseUnavailable
@@ -28,6 +28,7 @@ from retunable.sidecar.messages import (
     read_pending,
     take_new,
 )
+from retunable.waiting import wait_until_set
 
 log = logging.getLogger(__name__)
 
@@ -198,10 +199,7 @@ class _Feed:
         while True:
             self._wake.clear()
             await self._done_sometime(self._hand_out)
-            # Not wait_for: on Python 3.11 it loses a cancellation that meets the event.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds_to_next()):
-                    await self._wake.wait()
+            await wait_until_set(self._wake, within_seconds=self._seconds_to_next())
 
     async def _done_sometime(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do it as soon as the file can be used, whatever was wrong: nobody else would."""

@@ -27,6 +27,7 @@ from retunable.agent.runs.telling import TellsRuns
 from retunable.agent.runs.views import RunState
 from retunable.agent.sidecar_link import SidecarLink
 from retunable.errors import ConversationBusy, RunFailed, RunForgotten, RunTimeout, Unavailable
+from retunable.waiting import wait_until_set
 
 WAIT_SECONDS: Final = 10.0
 """One wait; after it the question is put again, for a hung sidecar never answers the first."""
@@ -99,10 +100,8 @@ class Awaiting:
     async def _ended_here(self, memory: RunMemory, until: float) -> None:
         while not memory.is_over and not self._link.closed:
             left = until - time.monotonic()
-            try:
-                async with asyncio.timeout(None if math.isinf(left) else left):
-                    await memory.news.wait()
-            except TimeoutError:
+            within_seconds = None if math.isinf(left) else left
+            if not await wait_until_set(memory.news, within_seconds=within_seconds):
                 return
 
     async def _asked(self, run_id: str, seconds: float) -> tuple[Progress, str]:

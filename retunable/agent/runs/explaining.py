@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from retunable.agent.runs.views import (
 from retunable.agent.state.contents import Contents
 from retunable.agent.state.keys import call_id
 from retunable.errors import RunUnknown
+from retunable.waiting import wait_until_set
 
 POLL_SECONDS: Final = 0.5
 
@@ -64,11 +64,7 @@ class Explaining:
                     yield step
             if state is not RunState.RUNNING:
                 return
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await news.wait()
-            except TimeoutError:
-                continue
+            await wait_until_set(news, within_seconds=POLL_SECONDS)
 
     async def _load(self, run_id: str) -> RunMemory:
         memory = await self._book.load(run_id)

@@ -140,6 +140,16 @@ class Database:
         with self._begun(options if self.kind == "postgresql" else {}) as connection:
             yield self._transaction(connection, None)
 
+    def write_ahead(self) -> None:
+        """Let readers of a SQLite file read while one writes; the file remembers it.
+
+        Raises:
+            ReleaseStoreError: another process holds the file; nothing was changed.
+        """
+        # In no transaction. SQLite itself does not wait for this where somebody else writes.
+        with self._connected() as connection:
+            _execute_in_turn(connection, "PRAGMA journal_mode = WAL")
+
     def identity(self) -> DatabaseIdentity | None:
         """Return which database this is, to prove that another connection has the same one."""
         with self.snapshot() as work:
@@ -147,11 +157,16 @@ class Database:
 
     @contextmanager
     def _begun(self, options: dict[str, Any]) -> Iterator[sqlalchemy.Connection]:
+        with self._connected() as connection:
+            prepared = connection.execution_options(**options)
+            with prepared.begin():
+                yield prepared
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlalchemy.Connection]:
         try:
             with self.engine.connect() as connection:
-                prepared = connection.execution_options(**options)
-                with prepared.begin():
-                    yield prepared
+                yield connection
         except DBAPIError as error:
             tell = _sqlite_reason if self.kind == "sqlite" else _reason
             raise ReleaseStoreError(tell(error, self.shown)) from error
@@ -226,36 +241,34 @@ def _sqlite_engine(path: Path) -> sqlalchemy.Engine:
         wanted = connection.get_execution_options().get("begin", "BEGIN")
         if wanted == "BEGIN":
             connection.exec_driver_sql(wanted)
-            return
-        try:
-            _begin_in_turn(connection.connection.driver_connection, wanted)
-        except sqlite3.OperationalError as error:
-            raise OperationalError(wanted, None, error) from error
+        else:
+            _execute_in_turn(connection, wanted)
 
     return engine
 
 
-def _begin_in_turn(connection: Any, wanted: str) -> None:
-    """Take the write lock, asking as often the whole time.
+def _execute_in_turn(connection: sqlalchemy.Connection, wanted: str) -> None:
+    """Run a statement that takes the write lock, asking as often the whole time.
 
     SQLite's own patience asks ever more rarely, so that whoever came last is the next: of 20
     processes that wrote 50 times each on a busy machine, one starved for 30 s.
     """
+    driver: Any = connection.connection.driver_connection
     deadline = time.monotonic() + LOCK_SECONDS
-    connection.execute("PRAGMA busy_timeout = 0")
+    driver.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
             try:
-                connection.execute(wanted)
+                driver.execute(wanted)
             except sqlite3.OperationalError as error:
                 busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
                 if not busy or time.monotonic() > deadline:
-                    raise
+                    raise OperationalError(wanted, None, error) from error
                 time.sleep(random.uniform(*ASK_SECONDS))
             else:
                 return
     finally:
-        connection.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+        driver.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
 
 
 def _execute(

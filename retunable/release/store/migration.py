@@ -26,7 +26,7 @@ def migrate(database: Database, *, to: str = "head") -> None:
         ReleaseStoreError: the database refuses; nothing was changed.
     """
     if database.kind == "sqlite":
-        _write_ahead(database)
+        database.write_ahead()
     with database.transaction() as work:
         config = Config()
         config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
@@ -52,10 +52,3 @@ def sqlite_statements(text: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def _write_ahead(database: Database) -> None:
-    """Let readers read while one writes; the file remembers it. Cannot be set in a transaction."""
-    with database.engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.execute("PRAGMA journal_mode = WAL")

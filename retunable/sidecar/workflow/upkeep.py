@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from retunable.sidecar.workflow import tables
+from retunable.waiting import wait_until_set
 
 CLOCK_LOOK_SECONDS: Final = 1.0
 FORGOTTEN_AT_ONCE: Final = 50
@@ -64,11 +65,7 @@ class Alarm:
             if self._due is not None:
                 left = min(left, (self._due - now) / _SECOND)
             self._earlier.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._earlier.wait()
-            except TimeoutError:
-                continue
+            await wait_until_set(self._earlier, within_seconds=left)
 
 
 def forget_some(connection: sqlite3.Connection, retention: Retention, *, now: int) -> int:

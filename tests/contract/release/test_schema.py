@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from retunable.errors import ReleaseStoreError
+from retunable.release.store.database import connect
+from retunable.release.store.migration import migrate
 from retunable.release.store.moments import BEGINNING, END
+from retunable.release.store.points import ignored
 from retunable.release.store.queries import SCHEMA_REVISION, queries
 from retunable.release.store.release_store import open_release_store
 from retunable.release.store.verifying import verify
@@ -164,3 +167,19 @@ def test_many_processes_may_make_one_file(tmp_path: Path) -> None:
         assert verify(work).problems == ()
     for store in stores:
         store.close()
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "releases.db"
+    database = connect(f"sqlite:///{file}", reached=ignored)
+    with (
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        making = pool.submit(migrate, database)
+        wait([making], timeout=0.2)
+        other.execute("COMMIT")
+
+        making.result(timeout=60)
+    database.engine.dispose()

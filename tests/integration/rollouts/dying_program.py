@@ -21,8 +21,9 @@ from retunable import (
 from retunable.release.publishing.site import Site
 
 DYING = Site(agent="dying-bot", environment="production", prefix="dying/")
-USERS = 60
-"""Half of them are on the canary, by chance; fifteen who are bad prove that it is worse."""
+USERS = 70
+"""Half of them are on the canary, by chance; fifteen who are bad prove that it is worse. One split in
+5 million leaves fewer."""
 POLL_SECONDS = 0.02
 
 

@@ -62,7 +62,7 @@ def ended(any_world: World) -> Ended:
     for bot in (*BEHAVIOURS, DYING):
         world.release(bot, provider="deadly" if bot is DYING else "offline")
     world.users(30, healthy, SLOW)  # last week's runs say what is slow
-    world.until(world.all_taken)
+    world.until(world.all_told)
     begun = {bot: world.begin(bot, canary_users=100) for bot in BEHAVIOURS if bot is not HEALTHY}
     begun[HEALTHY] = world.begin(HEALTHY)
     # Its runs are real ones, and a busy machine takes its time for them.
@@ -132,6 +132,7 @@ def test_nothing_crosses_between_two_environments_of_an_agent(ended: Ended) -> N
 
 @pytest.mark.parametrize("bot", BEHAVIOURS, ids=lambda bot: str(bot.prefix))
 def test_what_was_told_twice_or_late_is_counted_once(ended: Ended, bot: Site) -> None:
+    ended.world.until(ended.world.all_told)  # rows and counts are then of one moment
     rows = ended.world.told(ended.rollouts[bot])
     started = sum(row.started for row in ended.world.counts(ended.rollouts[bot]))
 

@@ -41,8 +41,7 @@ def test_a_rollout_goes_on_after_broker_and_sidecar_were_away(any_world: World) 
     through(world, rollout, sidecar, sidecar.kill)
     assert world.steps(rollout.id) == ()
     world.until(lambda: world.over(rollout), {BOT: healthy})
-    world.broker.tell([])  # what was to come late
-    world.until(world.all_taken)
+    world.until(world.all_told)
 
     [step] = world.steps(rollout.id)
     assert step.state == "promoted"

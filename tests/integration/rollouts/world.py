@@ -264,7 +264,7 @@ class World:
             given = served(snapshot, user, tool_code=self.tool_code)
             got[user] = given["variant"]
             went = behaviour(given["variant"], self.random)
-            events += run_of(site, user, given, went=went, luck=self.random)
+            events += run_of(site, user, given, went=went)
         self.broker.tell(events)
         return got
 
@@ -296,6 +296,11 @@ class World:
         with self.kept.snapshot() as work:
             found = work.connection.exec_driver_sql("SELECT event_id FROM release_run_events")
             return self.broker.taken <= {row.event_id for row in found}
+
+    def all_told(self) -> bool:
+        """Tell the broker what waits for it, and whether the release store has all there is."""
+        self.broker.tell([])
+        return not self.broker.waiting and self.all_taken()
 
     def _seen(self) -> str:
         with self.kept.snapshot() as work:

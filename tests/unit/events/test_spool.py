@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import retunable.events.spool as module
 from retunable.events.encoding import from_json
 from retunable.events.event import Event, Exposure
 from retunable.events.spool import HELD_MS, Spool
@@ -164,3 +168,20 @@ def test_what_was_kept_survives_a_kill(path: Path) -> None:
 
     assert killed.returncode == -9
     assert numbers(Spool(path)) == list(range(50))
+
+
+def test_a_file_that_another_replica_is_making_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BUSY_SECONDS", 60.0)
+    path.parent.mkdir()
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        opening = pool.submit(Spool, path)
+        wait([opening], timeout=0.2)
+        other.execute("COMMIT")
+
+        assert opening.result(timeout=60).on_disk

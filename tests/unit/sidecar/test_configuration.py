@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,21 @@ def test_a_locked_file_is_waited_for_and_then_named(tmp_path: Path) -> None:
     assert refused.value.reason == "busy"
     assert store.read(["a"]) == {"a": Item("1", "1")}
     other.close()
+
+
+def test_a_file_with_a_broken_page_is_named(store: ConfigurationFile) -> None:
+    store.write({"role": "a"})
+    with closing(sqlite3.connect(store.path)) as shell:
+        (size,) = shell.execute("PRAGMA page_size").fetchone()
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = 'configuration'"
+        (page,) = shell.execute(root).fetchone()
+    with store.path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+    with pytest.raises(DatabaseUnavailable, match="move it away") as refused:
+        store.read(["role"])
+    assert refused.value.reason == "broken"
 
 
 def test_changes_are_what_was_set_changed_or_deleted(store: ConfigurationFile) -> None:
