@@ -131,7 +131,7 @@ def test_a_flag_that_nobody_could_check_is_not_put_on_but_can_be_taken_away(
 ) -> None:
     flag(retune, "create", "beta", "--tool", "serach=on")
     with store.running():
-        assert flag(retune, "enable", "beta").json["outcome"] == "flag_refused"
+        assert flag(retune, "enable", "beta").json["outcome"] == "program_refuses"
         assert not store.flags["beta"]["enabled"]
         assert flag(retune, "remove", "beta").code == 0
 
