@@ -47,9 +47,9 @@ def promote(
 def rollback(place: Place, back: Return, *, wait: float | None, output: Output) -> ExitCode:
     """Go back, the emergency brake: one process that takes it is enough, and none is waited for.
 
-    Where every process that answers refuses it, nothing is published all the same: agents would
-    refuse the whole document and go on with what is bad, and one that starts anew would have
-    nothing. The person learns it now and not from the next incident; ``--unchecked`` publishes.
+    Where each one that answers refuses it, nothing is published all the same: agents would refuse
+    the whole document and go on with what is bad, and a new one would find nothing that it can
+    take. The person has to know it now; ``--unchecked`` publishes for another program.
     """
     return carry_out(
         place,
