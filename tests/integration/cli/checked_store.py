@@ -28,6 +28,7 @@ ALLOWED: Final = Constraints(
         f"names {name!r}, which this program has not registered" for name in settings
     ],
 )
+DRIPS: Final = 200
 
 
 @dataclass
@@ -94,7 +95,7 @@ def save(retune: Callable[..., Any], **values: Any) -> None:
 
 @contextmanager
 def dripping() -> Iterator[str]:
-    """Listen at a URL and answer without an end, a byte now and then."""
+    """Listen at a URL, agree to anything, and take far too long: a byte now and then."""
     over = threading.Event()
 
     def drip() -> None:
@@ -102,9 +103,13 @@ def dripping() -> Iterator[str]:
             with suppress(OSError):
                 caller, _ = listening.accept()
                 with caller:
-                    caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-                    while not over.wait(0.05):
+                    caller.recv(1_000_000)
+                    caller.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+                    for _ in range(DRIPS):
+                        if over.wait(0.05):
+                            return
                         caller.sendall(b" ")
+                    caller.sendall(b'{"faults": []}')
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)

@@ -76,7 +76,7 @@ def test_an_activation_is_not_published_where_one_process_refuses_it(
     assert refused.json["outcome"] == "program_refuses"
 
 
-def test_a_process_that_answers_without_an_end_does_not_keep_a_rollback(
+def test_a_process_that_takes_too_long_does_not_keep_a_rollback(
     retune: Retune, second: CheckedStore
 ) -> None:
     with dripping() as url, second.announced_at(url):
@@ -116,3 +116,17 @@ def test_a_value_that_is_set_inside_a_signed_envelope_is_asked_about(
         retune("set", "max_iterations", "51", "--agent", AGENT, "--no-wait", "--unchecked")
 
     assert second.envelope["overrides"]["max_iterations"]["value"] == 51
+
+
+def test_a_canary_is_given_to_everybody_only_where_the_program_takes_it(
+    retune: Retune, second: CheckedStore
+) -> None:
+    promote = ("canary", "promote", AGENT, "-m", "x", "--json")
+    assert retune("canary", "start", AGENT, "2", "-m", "x", "--anyway").code == 0
+    with second.running():
+        refused = retune(*promote)
+        assert second.envelope["canary"] is not None
+        promoted = retune(*promote, "--unchecked")
+
+    assert refused.json["outcome"] == "program_refuses"
+    assert promoted.json["rollout"]["state"] == "promoted"
