@@ -9,10 +9,9 @@ from typing import Any
 from retunable.cli.ages import duration
 from retunable.cli.changes import field_change, field_named
 from retunable.cli.exits import ExitCode, Stop
-from retunable.cli.flag_check import check_version
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
-from retunable.cli.program_check import ProgramCheck
+from retunable.cli.program_check import Asks
 from retunable.cli.refusals import activated
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk
@@ -27,14 +26,9 @@ from retunable.release.store.records import Deployment
 
 
 def activate(place: Place, wish: Wish, *, wait: float | None, output: Output) -> ExitCode:
-    """Activate a version above which the running program can take the standing flags."""
-    number = wish.version
+    """Activate a version that the running program can take, with all that is published beside it."""
     return carry_out(
-        place,
-        lambda desk: activate_version(desk.plane, desk.site, wish),
-        check=None if number is None else lambda desk: check_version(desk, number),
-        wait=wait,
-        output=output,
+        place, lambda desk: activate_version(desk.plane, desk.site, wish), wait=wait, output=output
     )
 
 
@@ -51,9 +45,18 @@ def promote(
 
 
 def rollback(place: Place, back: Return, *, wait: float | None, output: Output) -> ExitCode:
-    """Go back."""
+    """Go back, the emergency brake: one process that takes it is enough, and none is waited for.
+
+    Where each one that answers refuses it, nothing is published all the same: agents would refuse
+    the whole document and go on with what is bad, and a new one would find nothing that it can
+    take. The person has to know it now; ``--unchecked`` publishes for another program.
+    """
     return carry_out(
-        place, lambda desk: roll_back(desk.plane, desk.site, back), wait=wait, output=output
+        place,
+        lambda desk: roll_back(desk.plane, desk.site, back),
+        asks="any",
+        wait=wait,
+        output=output,
     )
 
 
@@ -73,7 +76,9 @@ def override(
         name, member = _override(desk, key, value, expires)
         return override_fields(desk.plane, desk.site, {name: member}, reason=message)
 
-    return carry_out(place, act, wait=wait, output=output, lines=_override_lines)
+    ends = value is None  # what only takes away brings nothing new to be asked about
+    asks: Asks | None = None if ends else "all"
+    return carry_out(place, act, asks=asks, wait=wait, output=output, lines=_override_lines)
 
 
 def _override_lines(desk: Desk, done: Activated) -> list[str]:
@@ -105,17 +110,16 @@ def carry_out(
     place: Place,
     act: Callable[[Desk], Outcome],
     *,
-    check: Callable[[Desk], ProgramCheck | None] | None = None,
+    asks: Asks | None = "all",
     wait: float | None,
     output: Output,
     lines: Callable[[Desk, Activated], list[str]] | None = None,
 ) -> ExitCode:
     """Publish, and say what became of it: in ``lines``, or as an activation.
 
-    ``check`` asks the running program before, and ends the command where it could not take it.
+    ``asks`` is as for ``release_desk``.
     """
-    with release_desk(place) as desk:
-        checked = check(desk) if check else None
+    with release_desk(place, asks=asks) as desk:
         waiting = Waiting(desk, seconds=wait)
         done = activated(act(desk), desk.site)
         taken = waiting.until_taken(done.deployment.generation)
@@ -123,6 +127,7 @@ def carry_out(
         output.line(line)
     if done.superseded_by is not None:
         output.line(f"generation {done.superseded_by} was published after it and stands now")
+    checked = desk.checked
     for line in (*(checked.lines if checked else ()), *taken.lines):
         output.line(line)
     output.result(

@@ -119,7 +119,8 @@ class AgentClient:
                 response = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 raise self._away(error) from error
-            yield response
+            with response:  # it outlives the connection where the agent says that it closes it
+                yield response
         finally:
             connection.close()
 

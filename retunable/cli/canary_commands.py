@@ -16,8 +16,8 @@ from retunable.cli.output import Output
 from retunable.cli.release_options import (
     AgentArgument,
     MessageOption,
+    PublicationChecked,
     PublicationOf,
-    PublicationThere,
     VersionArgument,
 )
 
@@ -66,7 +66,7 @@ def start(
         bool, typer.Option("--anyway", help="Also where it cannot finish before its deadline.")
     ] = False,
     *,
-    place: PublicationThere,
+    place: PublicationChecked,
     output: Output,
 ) -> ExitCode:
     """Give a version to the first share of users.
@@ -108,11 +108,13 @@ def status(
 
 
 @command(commands)
-def promote(message: MessageOption, *, place: PublicationOf, output: Output) -> ExitCode:
+def promote(
+    agent: AgentArgument, message: MessageOption, *, place: PublicationChecked, output: Output
+) -> ExitCode:
     """Give the canary to everybody now, whatever the evidence says."""
     from retunable.cli import canary_moves
 
-    return canary_moves.move(place, "promoted", message=message, output=output)
+    return canary_moves.move(place.of(agent), "promoted", message=message, output=output)
 
 
 @command(commands)

@@ -30,16 +30,19 @@ if TYPE_CHECKING:
 
 
 def move(place: Place, state: RolloutState, *, message: str, output: Output) -> ExitCode:
-    """Make a move that a person decided."""
-    with release_desk(place) as desk:
+    """Make a move that a person decided; a canary that everybody gets must be one that all take."""
+    with release_desk(place, asks="all" if state == "promoted" else None) as desk:
         row = live_rollout(desk)
         done = carry_out(desk.plane, desk.site, Move(rollout=row.id, state=state, reason=message))
         if not isinstance(done, Rollout):
             activated(done, desk.site)
         with desk.plane.store.snapshot() as work:
             now = rollouts.rollout(work, row.id) or row
+        checked = desk.checked
     output.line(f"{now.agent}: the canary of version {now.version} is {now.state}")
-    output.result({"rollout": plain(now)})
+    for line in checked.lines if checked else ():
+        output.line(line)
+    output.result({"rollout": plain(now), "check": plain(checked)})
     return ExitCode.OK
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from retunable.cli.ages import duration
 from retunable.cli.exits import ExitCode, Stop
-from retunable.cli.flag_check import check_version
 from retunable.cli.output import Output
 from retunable.cli.place import Place
 from retunable.cli.refusals import activated
@@ -49,7 +48,7 @@ def start(place: Place, wanted: Wanted, *, output: Output) -> ExitCode:
         control_percent=wanted.control_percent,
         alarms=parse_alarms(document),
     )
-    with release_desk(place) as desk:
+    with release_desk(place, asks="all") as desk:
         prepared = prepare(desk.plane, desk.site, request)
         if not isinstance(prepared, Prepared):
             activated(prepared, desk.site)  # ends the command
@@ -62,9 +61,8 @@ def start(place: Place, wanted: Wanted, *, output: Output) -> ExitCode:
                 "deadline help; or --anyway",
                 outcome="cannot_finish",
             )
-        checked = check_version(desk, wanted.version)
         done = activated(start_rollout(desk.plane, desk.site, prepared.start), desk.site)
-        agent, environment = desk.site.agent, desk.site.environment
+        agent, environment, checked = desk.site.agent, desk.site.environment, desk.checked
     share = prepared.start.share
     output.line(
         f"{agent}: version {wanted.version} is the canary of {share['stages'][0]:g} % of users in "

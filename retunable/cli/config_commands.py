@@ -5,6 +5,7 @@ Those modules are imported when a command runs, so that ``--help`` and completio
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -34,6 +35,9 @@ def set_(
         bool, typer.Option("--force", help="Let a plain batch replace an active release.")
     ] = False,
     message: ReasonOption = "",
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Sign it without asking the running program.")
+    ] = False,
     *,
     place: RecordedWrite,
     wait: Wait,
@@ -49,7 +53,12 @@ def set_(
             place, file, force=force, reason=message, wait=wait, output=output
         )
     return setting.set_field(
-        place, key or "", value or "", reason=message, wait=wait, output=output
+        replace(place, unchecked=unchecked),
+        key or "",
+        value or "",
+        reason=message,
+        wait=wait,
+        output=output,
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
-from retunable.cli.agent_client import AgentAway, AgentClient, Report
+from retunable.cli.agent_client import REPORT_SECONDS, AgentAway, AgentClient, Report
 from retunable.cli.exits import ExitCode
 from retunable.cli.expectation import Applied, Expectation, Rejected, verdict
+from retunable.cli.roll_call import ask_all
 from retunable.serve.address import AgentRecord
 
 FIRST_PAUSE_SECONDS: Final = 0.001
@@ -83,9 +84,17 @@ class Taken:
         return cls(tuple(lines), tuple(answer.to_json() for answer in answers), code)
 
 
-def replicas_of(records: tuple[AgentRecord, ...]) -> tuple[Replica, ...]:
-    """Ask every running process how it is before anything is written."""
-    return tuple(_replica(record) for record in records)
+def replicas_of(
+    records: tuple[AgentRecord, ...], *, seconds: float = REPORT_SECONDS
+) -> tuple[Replica, ...]:
+    """Ask every running process how it is before anything is written, all at once."""
+    reports = ask_all(records, lambda record: AgentClient(record.url).report(), seconds=seconds)
+    return tuple(
+        Replica(record, None, str(report))
+        if isinstance(report, AgentAway)
+        else Replica(record, report)
+        for record, report in reports.items()
+    )
 
 
 def confirm(
@@ -98,13 +107,6 @@ def confirm(
     """Ask until all replicas have answered; ``written_at`` is a time of the monotonic clock."""
     deadline = written_at + timeout_seconds
     return tuple(_confirmation(replica, expectations, written_at, deadline) for replica in replicas)
-
-
-def _replica(record: AgentRecord) -> Replica:
-    try:
-        return Replica(record, AgentClient(record.url).report())
-    except AgentAway as away:
-        return Replica(record, None, str(away))
 
 
 def _confirmation(

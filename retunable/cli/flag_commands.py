@@ -5,6 +5,7 @@ That module is imported when a command runs, so that ``--help`` and completion s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from retunable.cli.release_options import (
     MessageOption,
     PublicationOf,
     PublicationThere,
+    UncheckedOption,
     WaitIfAsked,
 )
 
@@ -113,6 +115,14 @@ def flag_request(
 Requested = Annotated[FlagRequest, Given(flag_request)]
 
 
+def checked_request(unchecked: UncheckedOption = False, *, request: Requested) -> FlagRequest:
+    """Return the same, where the running program is asked unless that is not wanted."""
+    return replace(request, place=replace(request.place, unchecked=unchecked))
+
+
+Checked = Annotated[FlagRequest, Given(checked_request)]
+
+
 @command(commands)
 def create(
     *,
@@ -121,7 +131,7 @@ def create(
     enabled: Annotated[
         bool, typer.Option("--enabled", help="On at once; else retune flag enable.")
     ] = False,
-    request: Requested,
+    request: Checked,
     output: Output,
 ) -> ExitCode:
     """Make a flag above the active version, off until enabled."""
@@ -132,7 +142,7 @@ def create(
 
 @command(commands, "set")
 def set_flag(
-    *, wish: Wanted, user_key: UserKeyOption = None, request: Requested, output: Output
+    *, wish: Wanted, user_key: UserKeyOption = None, request: Checked, output: Output
 ) -> ExitCode:
     """Change a flag; what is not named stays. A percent that grows loses nobody."""
     from retunable.cli import flagging
@@ -141,7 +151,7 @@ def set_flag(
 
 
 @command(commands)
-def enable(*, request: Requested, output: Output) -> ExitCode:
+def enable(*, request: Checked, output: Output) -> ExitCode:
     """Put a flag on for those whom it is for."""
     from retunable.cli import flagging
 

@@ -14,7 +14,6 @@ from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.flag_wish import FlagWish
 from retunable.config.split import is_usable
 from retunable.config.targeting import ListKey
-from retunable.release.publishing.flags import new_salt
 from retunable.release.publishing.outcomes import FlagRefused
 
 NEVER: Final = "never"
@@ -25,13 +24,16 @@ GetListKey = Callable[[], ListKey]
 
 
 def applied(
-    wish: FlagWish, flag: Mapping[str, Any], *, now: datetime, list_key: GetListKey
+    wish: FlagWish, flag: Mapping[str, Any], *, now: datetime, salt: str, list_key: GetListKey
 ) -> dict[str, Any] | FlagRefused:
-    """Return a flag with what is wanted; ``list_key`` is asked for where users are named."""
+    """Return a flag with what is wanted.
+
+    ``salt`` is for one that has none; ``list_key`` is asked for where users are named.
+    """
     changed = dict(flag)
     if wish.percent is not None:
         changed["percent"] = wish.percent
-        changed.setdefault("salt", new_salt())
+        changed.setdefault("salt", salt)
     if wish.rules:
         changed["when"] = [_rule(text) for text in wish.rules if text != ANYBODY]
     if wish.expires is not None:

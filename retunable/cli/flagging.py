@@ -11,21 +11,23 @@ from typing import Any, Final
 
 from retunable.cli.activating import carry_out
 from retunable.cli.exits import ExitCode, Stop
-from retunable.cli.flag_check import check_change
 from retunable.cli.flag_parts import applied
 from retunable.cli.flag_wish import FlagRequest, FlagWish
 from retunable.cli.named_secrets import named_secret
 from retunable.cli.output import Output, shown
 from retunable.cli.place import Place
+from retunable.cli.program_check import Asks
 from retunable.cli.releasing import Desk, release_desk
 from retunable.config.build import build
 from retunable.config.resolve import Resolution, resolve
 from retunable.config.snapshot import Snapshot
 from retunable.config.targeting import ListKey
 from retunable.release.publishing.flags import (
+    FlagChange,
     Flags,
     FlagsChange,
     flags_of,
+    new_salt,
     publish_flags,
     with_changed,
     with_new,
@@ -40,11 +42,11 @@ def create(
     request: FlagRequest, wish: FlagWish, *, enabled: bool, user_key: str | None, output: Output
 ) -> ExitCode:
     """Make a flag that the running program can take."""
-    key = _asked_for(request.place, user_key)
+    complete = _completion(request, wish, user_key)
+    bare = {"name": request.name, "enabled": enabled, "salt": new_salt()}
 
     def added(flags: Flags) -> Flags | FlagRefused:
-        bare = {"name": request.name, "enabled": enabled}
-        flag = applied(wish, bare, now=datetime.now(UTC), list_key=key)
+        flag = complete(bare)
         return flag if isinstance(flag, FlagRefused) else with_new(flag)(flags)
 
     return _published(request, added, output)
@@ -54,22 +56,19 @@ def change(
     request: FlagRequest, wish: FlagWish, *, user_key: str | None, output: Output
 ) -> ExitCode:
     """Change a flag into one that the running program can take."""
-    key = _asked_for(request.place, user_key)
-    changed = with_changed(
-        request.name, lambda flag: applied(wish, flag, now=datetime.now(UTC), list_key=key)
-    )
+    changed = with_changed(request.name, _completion(request, wish, user_key))
     return _published(request, changed, output)
 
 
 def switch(request: FlagRequest, *, on: bool, output: Output) -> ExitCode:
     """Put a flag on, if the running program can take it, or off at once."""
     switched = with_changed(request.name, lambda flag: {**flag, "enabled": on})
-    return _published(request, switched, output, asks=on)
+    return _published(request, switched, output, asks="all" if on else None)
 
 
 def remove(request: FlagRequest, *, output: Output) -> ExitCode:
     """Take a flag away."""
-    return _published(request, without(request.name), output, asks=False)
+    return _published(request, without(request.name), output, asks=None)
 
 
 def list_flags(place: Place, *, output: Output) -> ExitCode:
@@ -108,10 +107,16 @@ def explain(
     return ExitCode.OK
 
 
+def _completion(request: FlagRequest, wish: FlagWish, user_key: str | None) -> FlagChange:
+    """Return what makes the wanted flag of one, at each try the same: salt and moment are chosen once."""
+    key, now, salt = _asked_for(request.place, user_key), datetime.now(UTC), new_salt()
+    return lambda flag: applied(wish, flag, now=now, salt=salt, list_key=key)
+
+
 def _published(
-    request: FlagRequest, change: FlagsChange, output: Output, *, asks: bool = True
+    request: FlagRequest, change: FlagsChange, output: Output, *, asks: Asks | None = "all"
 ) -> ExitCode:
-    """Publish other flags; the running program is asked before, unless a flag goes off or away."""
+    """Publish other flags; nobody is asked where one goes off or away, for that brings nothing new."""
     name = request.name
 
     def lines(desk: Desk, done: Activated) -> list[str]:
@@ -123,7 +128,7 @@ def _published(
     return carry_out(
         request.place,
         lambda desk: publish_flags(desk.plane, desk.site, change, reason=request.reason),
-        check=(lambda desk: check_change(desk, change)) if asks else None,
+        asks=asks,
         wait=request.wait,
         output=output,
         lines=lines,

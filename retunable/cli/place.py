@@ -17,12 +17,16 @@ DEFAULT_RELEASES: Final = f"sqlite:///{RELEASES_FILE}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The agent with its configuration store, and the release store; None: left to us."""
+    """The agent with its configuration store, and the release store; None: left to us.
+
+    ``unchecked`` leaves the running program unasked about what is published.
+    """
 
     where: Where
     releases: str | None = None
     actor: str | None = None
     signing_key: str | None = None
+    unchecked: bool = False
 
     @property
     def agent(self) -> str:

@@ -5,6 +5,7 @@ Those modules are imported when a command runs, so that ``--help`` and completio
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -18,8 +19,9 @@ from retunable.cli.release_options import (
     KeepOverridesOption,
     MessageOption,
     Publication,
+    PublicationChecked,
     PublicationOf,
-    PublicationThere,
+    UncheckedOption,
     VersionArgument,
     WaitIfAsked,
 )
@@ -35,7 +37,7 @@ def activate(
     expect: ExpectOption = None,
     keep_overrides: KeepOverridesOption = False,
     *,
-    place: PublicationThere,
+    place: PublicationChecked,
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
@@ -60,6 +62,7 @@ def promote(
     message: MessageOption,
     expect: ExpectOption = None,
     keep_overrides: KeepOverridesOption = False,
+    unchecked: UncheckedOption = False,
     *,
     place: Publication,
     wait: WaitIfAsked,
@@ -69,7 +72,7 @@ def promote(
     from retunable.cli import activating
     from retunable.release.publishing.activation import Wish
 
-    there = place.of(agent).at(destination)
+    there = replace(place.of(agent).at(destination), unchecked=unchecked)
     wish = Wish(version=version, reason=message, expect=expect, keep_overrides=keep_overrides)
     return activating.promote(there, wish, origin=origin, wait=wait, output=output)
 
@@ -91,7 +94,7 @@ def rollback(
     expect: ExpectOption = None,
     keep_overrides: KeepOverridesOption = False,
     *,
-    place: PublicationThere,
+    place: PublicationChecked,
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:
@@ -123,7 +126,7 @@ def override(
         typer.Option("--expires", metavar="TIME", help="How long it holds: 15m, 1h, 2d."),
     ] = None,
     *,
-    place: PublicationThere,
+    place: PublicationChecked,
     wait: WaitIfAsked,
     output: Output,
 ) -> ExitCode:

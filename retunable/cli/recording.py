@@ -15,8 +15,9 @@ from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.expectation import DocumentReset, Expectation, FieldSet, ReleaseTaken
 from retunable.cli.hearing import Hearing
 from retunable.cli.place import Place
+from retunable.cli.program_check import RunningProgram
 from retunable.cli.refusals import activated
-from retunable.cli.releasing import release_store, signing_key, site_of
+from retunable.cli.releasing import release_store, running_program, signing_key, site_of
 from retunable.cli.target import Target
 from retunable.cli.write import Write
 from retunable.release.publishing import operations
@@ -31,11 +32,15 @@ FOR_GOOD: Final = "9999-12-31T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Writes to one site through the release store."""
+    """Writes to one site through the release store.
+
+    ``program`` is asked about a value that is set inside the envelope: agents would refuse it whole.
+    """
 
     plane: ControlPlane
     site: Site
     reason: str
+    program: RunningProgram
 
     def hearing(self) -> Hearing:
         """Begin to listen to the replicas that a control process hears of."""
@@ -87,7 +92,7 @@ class Recorder:
         held = {
             name: {"value": value, "expires_at": FOR_GOOD} for name, value in write.wanted.items()
         }
-        taken = self._override(held)
+        taken = self._override(held, self.program)
         return (taken, *(FieldSet(name, document, value) for name, value in write.wanted.items()))
 
     def _unset_signed(self, write: Write) -> tuple[Expectation, ...]:
@@ -100,8 +105,11 @@ class Recorder:
             return taken
         return (*taken, *self._tune(replace(write, shown=None)))
 
-    def _override(self, overrides: dict[str, Any]) -> ReleaseTaken:
-        outcome = operations.override(self.plane, self.site, overrides, reason=self.reason)
+    def _override(
+        self, overrides: dict[str, Any], program: RunningProgram | None = None
+    ) -> ReleaseTaken:
+        plane = replace(self.plane, program=program)
+        outcome = operations.override(plane, self.site, overrides, reason=self.reason)
         done = activated(outcome, self.site)
         return ReleaseTaken(self.site.document, done.deployment.generation)
 
@@ -128,4 +136,5 @@ def recorder(
         plane = ControlPlane(
             store=store, publisher=publisher, key=signing_key(place), claimed=place.actor
         )
-        yield Recorder(plane, site_of(place, target), reason)
+        program = running_program(place, target, "all")
+        yield Recorder(plane, site_of(place, target), reason, program)

@@ -14,6 +14,7 @@ from retunable.release.publishing.outcomes import (
     NothingBefore,
     Outcome,
     Overtaken,
+    ProgramRefuses,
     Unpublishable,
 )
 from retunable.release.publishing.site import Site
@@ -48,6 +49,8 @@ def activated(outcome: Outcome, site: Site) -> Activated:
             )
         case Unpublishable(reason):
             raise Stop(f"nothing was activated: {reason}", outcome="unpublishable")
+        case ProgramRefuses():
+            raise _refused_by_program(outcome, site)
         case FlagRefused(reason):
             raise Stop(reason, ExitCode.USAGE, outcome="flag_refused")
         case NothingBefore():
@@ -79,6 +82,18 @@ def unknown_version(missing: NoSuchVersion) -> Stop:
     latest = missing.latest
     has = f"its latest is {latest}" if latest else "it has none; retune save makes one"
     return Stop(f"{missing.agent} has no version {missing.number}: {has}", ExitCode.USAGE)
+
+
+def _refused_by_program(refusal: ProgramRefuses, site: Site) -> Stop:
+    mend = f"retune flag set or remove {site.agent} {refusal.flag}; " if refusal.stands else ""
+    return Stop(
+        f"nothing was published, for agents would go on with what they have: {refusal.reason}; "
+        f"{mend}if the next one is to take it: --unchecked",
+        ExitCode.USAGE,
+        outcome="program_refuses",
+        flag=refusal.flag,
+        field=refusal.field,
+    )
 
 
 def _conflict(expected: int, winner: object) -> str:

@@ -5,6 +5,7 @@ Those modules are imported when a command runs, so that ``--help`` and completio
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ from retunable.cli.release_options import (
     Recorded,
     RecordedBy,
     RecordedThere,
+    UncheckedOption,
     VersionArgument,
 )
 from retunable.cli.where import DEFAULT_RESOURCES
@@ -69,10 +71,7 @@ def save(
             metavar="FILE", help="YAML or JSON, - for stdin; without it, what runs now."
         ),
     ] = None,
-    unchecked: Annotated[
-        bool,
-        typer.Option("--unchecked", help="Do not ask the running program: it is for the next one."),
-    ] = False,
+    unchecked: UncheckedOption = False,
     *,
     place: BothStoresBy,
     output: Output,
@@ -83,7 +82,9 @@ def save(
     """
     from retunable.cli import saving
 
-    return saving.save(place.of(agent), file, message=message, unchecked=unchecked, output=output)
+    return saving.save(
+        replace(place.of(agent), unchecked=unchecked), file, message=message, output=output
+    )
 
 
 @command(commands)

@@ -43,6 +43,10 @@ ExpectOption = Annotated[
 KeepOverridesOption = Annotated[
     bool, typer.Option("--keep-overrides", help="Leave field keys and overrides in place.")
 ]
+UncheckedOption = Annotated[
+    bool,
+    typer.Option("--unchecked", help="Do not ask the running program: it is for the next one."),
+]
 ReleasesOption = Annotated[
     str | None,
     typer.Option(
@@ -148,6 +152,14 @@ def publication_there(env: EnvironmentOption = None, *, place: Publication) -> P
 
 
 PublicationThere = Annotated[Place, Given(publication_there)]
+
+
+def publication_checked(unchecked: UncheckedOption = False, *, place: PublicationThere) -> Place:
+    """Return the same, where the running program is asked unless that is not wanted."""
+    return replace(place, unchecked=unchecked)
+
+
+PublicationChecked = Annotated[Place, Given(publication_checked)]
 
 
 def publication_of(agent: AgentArgument, *, place: PublicationThere) -> Place:

@@ -10,8 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
+from retunable.cli.agent_client import REPORT_SECONDS
 from retunable.cli.exits import Stop
 from retunable.cli.place import Place
+from retunable.cli.program_check import Asks, ProgramCheck, RunningProgram
 from retunable.cli.target import Target, find_store, find_target
 from retunable.release.publishing.site import ControlPlane, Site
 from retunable.release.store.release_store import open_release_store
@@ -30,11 +32,25 @@ Missing = Literal["refuse", "empty", "make"]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything open: both stores, the site, and the agent's running processes."""
+    """Everything open: both stores, the site, and the agent's running processes.
+
+    ``program`` is asked before anything is published; None where nobody is.
+    """
 
     plane: ControlPlane
     site: Site
     target: Target
+    program: RunningProgram | None = None
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a process may keep what is published waiting for its answer."""
+        return REPORT_SECONDS if self.program is None else self.program.patience_seconds
+
+    @property
+    def checked(self) -> ProgramCheck | None:
+        """What the program said of what is published; None where nothing was to be asked."""
+        return None if self.program is None else self.program.check
 
 
 @contextmanager
@@ -68,10 +84,13 @@ def _no_release_store(file: Path) -> Stop:
 
 
 @contextmanager
-def release_desk(place: Place, *, missing: Missing = "refuse") -> Iterator[Desk]:
+def release_desk(
+    place: Place, *, missing: Missing = "refuse", asks: Asks | None = None
+) -> Iterator[Desk]:
     """Open the release store, and the configuration store of the agent in its environment.
 
-    ``missing`` is as for ``release_store``.
+    ``missing`` is as for ``release_store``. ``asks`` says who of the running program must take what
+    is published; None asks nobody.
     """
     from retunable.release.opening import open_publisher
 
@@ -79,12 +98,22 @@ def release_desk(place: Place, *, missing: Missing = "refuse") -> Iterator[Desk]
     publisher = open_publisher(find_store(place.where, target))
     try:
         with release_store(place, missing=missing) as store:
+            program = running_program(place, target, asks) if asks else None
             plane = ControlPlane(
-                store=store, publisher=publisher, key=signing_key(place), claimed=place.actor
+                store=store,
+                publisher=publisher,
+                key=signing_key(place),
+                claimed=place.actor,
+                program=program,
             )
-            yield Desk(plane, site_of(place, target), target)
+            yield Desk(plane, site_of(place, target), target, program)
     finally:
         publisher.close()
+
+
+def running_program(place: Place, target: Target, asks: Asks) -> RunningProgram:
+    """Return the agent's program, as its processes of this folder; unasked where that was said."""
+    return RunningProgram(target.replicas, asks, unchecked=place.unchecked)
 
 
 def site_of(place: Place, target: Target) -> Site:

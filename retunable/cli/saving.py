@@ -11,7 +11,7 @@ from retunable.cli.agent_client import AgentAway, AgentClient
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
 from retunable.cli.place import Place
-from retunable.cli.program_check import Candidate, ProgramCheck, ProgramFault, ask_program
+from retunable.cli.program_check import SAID_UNCHECKED, ProgramCheck, ask_program
 from retunable.cli.release_json import plain
 from retunable.cli.releasing import Desk, release_desk, release_store
 from retunable.cli.target import Target
@@ -24,13 +24,11 @@ from retunable.release.store.versions import Draft, Saved
 from retunable.serve.address import running_agents
 
 
-def save(
-    place: Place, file: str | None, *, message: str, unchecked: bool, output: Output
-) -> ExitCode:
+def save(place: Place, file: str | None, *, message: str, output: Output) -> ExitCode:
     """Save a version that the running program can take; the latest one again makes none."""
     if file is not None:
         draft = Draft(agent=place.agent, config=config_in(file), reason=message)
-        check = _check(place, draft, unchecked=unchecked)
+        check = _check(place, draft)
         with release_store(place, missing="make") as store:
             return _save(place, store, draft, check, output)
     with release_desk(place, missing="make") as desk:
@@ -42,7 +40,7 @@ def save(
             source="captured",
             parent=found.version,
         )
-        check = _check(place, draft, unchecked=unchecked)
+        check = _check(place, draft)
         return _save(place, desk.plane.store, draft, check, output)
 
 
@@ -88,9 +86,9 @@ def captured_running(target: Target) -> Captured | None:
     return None
 
 
-def _check(place: Place, draft: Draft, *, unchecked: bool) -> ProgramCheck:
-    if unchecked:
-        return ProgramCheck((), "--unchecked was said")
+def _check(place: Place, draft: Draft) -> ProgramCheck:
+    if place.unchecked:
+        return SAID_UNCHECKED
     named, environment = place.where.agent, place.where.environment
     asked = [
         record
@@ -98,15 +96,14 @@ def _check(place: Place, draft: Draft, *, unchecked: bool) -> ProgramCheck:
         if named in (record.agent, record.store.document_key)
         and environment in (None, record.environment)
     ]
-    match ask_program([Candidate(draft.config)], asked):
-        case ProgramFault() as fault:
-            raise Stop(
-                f"nothing was saved: {fault}; if the next one is to take it: --unchecked",
-                ExitCode.USAGE,
-                field=fault.field,
-            )
-        case ProgramCheck() as check:
-            return check
+    check = ask_program("config", draft.config, asked)
+    for fault in check.faults:
+        raise Stop(
+            f"nothing was saved: {fault}; if the next one is to take it: --unchecked",
+            ExitCode.USAGE,
+            field=fault.field,
+        )
+    return check
 
 
 def _save(

@@ -10,7 +10,7 @@ import typer
 from retunable.cli.command import command
 from retunable.cli.exits import ExitCode, Stop
 from retunable.cli.output import Output
-from retunable.cli.release_options import AgentArgument, PublicationThere, RecordedThere
+from retunable.cli.release_options import AgentArgument, PublicationChecked, RecordedThere
 
 commands = typer.Typer()
 
@@ -29,7 +29,7 @@ def sync(
         bool, typer.Option("--activate", help="Activate what git has in --env.")
     ] = False,
     *,
-    place: PublicationThere,
+    place: PublicationChecked,
     output: Output,
 ) -> ExitCode:
     """Make a version of each agent that git has changed."""

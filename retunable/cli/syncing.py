@@ -114,7 +114,7 @@ def _or_stop(found: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _activate(place: Place, one: Synced, output: Output) -> int | None:
-    with release_desk(place.of(one.source.agent)) as desk:
+    with release_desk(place.of(one.source.agent), asks="all") as desk:
         with desk.plane.store.snapshot() as work:
             active = deployments.active(work, desk.site.agent, environment=desk.site.environment)
         if active is not None and active.checksum == one.version.checksum:
@@ -123,4 +123,6 @@ def _activate(place: Place, one: Synced, output: Output) -> int | None:
         done = activated(activate(desk.plane, desk.site, wish), desk.site)
     new = done.deployment
     output.line(f"{new.agent}: version {new.version} is active in {new.environment}")
+    for line in desk.checked.lines if desk.checked else ():
+        output.line(line)
     return new.generation

@@ -42,7 +42,7 @@ class Waiting:
         if hearing.anybody:
             self._hearing = hearing
         else:
-            self._here = replicas_of(desk.target.replicas)
+            self._here = replicas_of(desk.target.replicas, seconds=desk.patience_seconds)
 
     def until_taken(self, generation: int) -> Taken:
         """Wait for a generation that was published just now."""

@@ -47,6 +47,11 @@ def parse_document(text: str, declaration: Declaration) -> Document:
         raise Refused("not_json", f"must be a JSON object: {error}") from error
     if not isinstance(value, dict):
         raise Refused("shape", f"must be a JSON object, got {type(value).__name__}")
+    return read_document(value, declaration)
+
+
+def read_document(value: Mapping[str, Any], declaration: Declaration) -> Document:
+    """Check a document's object whole against what the program declared. Raises as above."""
     if "retunable" in value:
         return parse_marked(value, declaration)
     if declaration.trust is not None:

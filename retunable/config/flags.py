@@ -222,10 +222,10 @@ def _check(flag: Flag, variants: tuple[AgentConfig, ...], constraints: Constrain
             check_constraints(config, constraints)
     except InvalidField as error:
         reason = f"flag {flag.name}: {error}"
-        raise Refused("invalid_value", reason, field=error.field) from error
+        raise Refused("invalid_value", reason, field=error.field, flag=flag.name) from error
     except Refused as refusal:
         reason = f"flag {flag.name}: {refusal.reason}"
-        raise Refused(refusal.code, reason, field=refusal.field) from refusal
+        raise Refused(refusal.code, reason, field=refusal.field, flag=flag.name) from refusal
 
 
 def _check_together(flags: tuple[Flag, ...], variants: tuple[AgentConfig, ...]) -> None:

@@ -43,13 +43,24 @@ class Rejection:
 
 
 class Refused(ValueError):
-    """Raised while reading one item; ``build`` turns it into a ``Rejection``."""
+    """Raised while reading one item; ``build`` turns it into a ``Rejection``.
 
-    def __init__(self, code: RejectionCode, reason: str, *, field: str | None = None) -> None:
+    ``flag`` is the flag of an envelope that it is about.
+    """
+
+    def __init__(
+        self,
+        code: RejectionCode,
+        reason: str,
+        *,
+        field: str | None = None,
+        flag: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.code: RejectionCode = code
         self.reason = reason
         self.field = field
+        self.flag = flag
 
     def rejection(self, key: str, *, kept: bool = False) -> Rejection:
         """Return this refusal as a rejection of the item under ``key``."""

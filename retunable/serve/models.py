@@ -9,7 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel
 
 from retunable.agent.status import AgentStatus
-from retunable.config.constraints import Constraints
+from retunable.config.constraints import Constraints, Violation
+from retunable.config.declaration import Declaration
+from retunable.config.document import read_document
 from retunable.config.fieldset import complete_config
 from retunable.config.rejection import Refused, Rejection
 from retunable.config.snapshot import Provenance, Snapshot
@@ -91,32 +93,51 @@ class ConfigReport(BaseModel):
         )
 
 
-class ConfigFault(BaseModel):
-    """What keeps the program from running on a config, and the fields that it is about."""
+class Fault(BaseModel):
+    """What the program cannot take, the fields that it is about, and the flag that asks for it.
+
+    ``reason`` is a sentence that names them.
+    """
 
     fields: tuple[str, ...]
     reason: str
-
-
-class ConfigCheck(BaseModel):
-    """Whether the program behind this agent could run on a config: it can where there is no fault."""
-
-    faults: tuple[ConfigFault, ...]
+    flag: str | None = None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], constraints: Constraints) -> Self:
+    def of(cls, refusal: Refused) -> Self:
+        """Tell a refusal."""
+        named = () if refusal.field is None else (refusal.field,)
+        return cls(fields=named, reason=refusal.reason, flag=refusal.flag)
+
+    @classmethod
+    def broken(cls, violation: Violation) -> Self:
+        """Tell a constraint that is broken."""
+        fields = tuple(sorted(violation.fields))
+        return cls(fields=fields, reason=f"{' and '.join(fields)} {violation.reason}")
+
+
+class Check(BaseModel):
+    """Whether the program behind this agent could take something: it can where there is no fault."""
+
+    faults: tuple[Fault, ...]
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any], constraints: Constraints) -> Self:
         """Check a complete config: every field, tools as a list."""
         try:
             violations = constraints.check(complete_config(config))
         except Refused as refusal:
-            named = () if refusal.field is None else (refusal.field,)
-            return cls(faults=(ConfigFault(fields=named, reason=refusal.reason),))
-        return cls(
-            faults=tuple(
-                ConfigFault(fields=tuple(sorted(violation.fields)), reason=violation.reason)
-                for violation in violations
-            )
-        )
+            return cls(faults=(Fault.of(refusal),))
+        return cls(faults=tuple(Fault.broken(violation) for violation in violations))
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], declaration: Declaration) -> Self:
+        """Check a document as it is checked when the store holds it; the first fault refuses it."""
+        try:
+            read_document(document, declaration)
+        except Refused as refusal:
+            return cls(faults=(Fault.of(refusal),))
+        return cls(faults=())
 
 
 class Health(BaseModel):

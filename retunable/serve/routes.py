@@ -12,13 +12,19 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from retunable.serve.models import ConfigCheck, ConfigReport, Health, Readiness
+from retunable.serve.models import Check, ConfigReport, Health, Readiness
 from retunable.serve.problem_route import ProblemRoute
 from retunable.serve.problems import documented
 from retunable.serve.run_routes import add_runs
 from retunable.serve.served import ServedAgent
 
 SERVING: Final = frozenset({"READY", "STALE"})
+_BODY_PROBLEMS: Final = documented(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
 
 
 def router(agent: ServedAgent) -> APIRouter:
@@ -39,15 +45,19 @@ def _add_config(routes: APIRouter, agent: ServedAgent) -> None:
         "/agent/config/check",
         tags=["agent"],
         summary="Whether the program could run on a config",
-        responses=documented(
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-        ),
+        responses=_BODY_PROBLEMS,
     )
-    async def check(config: dict[str, Any]) -> ConfigCheck:
-        return ConfigCheck.of(config, agent.declaration.constraints)
+    async def check_config(config: dict[str, Any]) -> Check:
+        return Check.of_config(config, agent.declaration.constraints)
+
+    @routes.post(
+        "/agent/document/check",
+        tags=["agent"],
+        summary="Whether the program would take a document of the configuration store",
+        responses=_BODY_PROBLEMS,
+    )
+    async def check_document(document: dict[str, Any]) -> Check:
+        return Check.of_document(document, agent.declaration)
 
 
 def _add_health(routes: APIRouter, agent: ServedAgent) -> None:

@@ -17,6 +17,7 @@ from retunable.release.documents import json_text, stored_document
 from retunable.release.landing import Landed, Landing, Moved, Outrun
 from retunable.release.publishing import ownership
 from retunable.release.publishing.aborting import is_aborted
+from retunable.release.publishing.consent import Consent
 from retunable.release.publishing.envelopes import (
     check_readable,
     document_of,
@@ -29,6 +30,7 @@ from retunable.release.publishing.outcomes import (
     Changed,
     NotActive,
     Outcome,
+    ProgramRefuses,
     Refusal,
     Unpublishable,
 )
@@ -48,7 +50,10 @@ from retunable.release.store.points import Point
 from retunable.release.store.records import ActivationAction, Deployment
 
 Alteration = Callable[[Transaction, Parts], Parts | Refusal]
-"""Changes what is carried on, in the transaction that allots the generation; a refusal ends it."""
+"""Changes what is carried on, in the transaction that allots the generation; a refusal ends it.
+
+Called at each try, it makes the same of the same: else nothing that the program agreed to comes.
+"""
 
 ATTEMPTS: Final = 50
 """How often others may come first: 20 processes that activate at once need about that."""
@@ -84,21 +89,24 @@ def activate(
     """Make a version active: pointer, audit and publication.
 
     ``shown`` is what somebody was shown of the configuration store and decided on; what stands
-    now, where it is None.
+    now, where it is None. The plane's program is asked about the document first.
 
     Raises:
         StoreWriteError: the configuration store is away or refuses. What is pending then is ended
             by the next operation; the same call again is safe.
         ReleaseStoreError: so is the release store.
     """
-    together = is_one_database(plane)
+    together, consent = is_one_database(plane), Consent(plane.program)
     for _ in range(ATTEMPTS):
         settle_pending(plane, site)
         standing = shown or look(plane, site)
         if (refusal := ownership.refusal(plane, site, wish.keep_overrides, standing)) is not None:
             return refusal
         attempt = _together if together else _in_steps
-        outcome = attempt(plane, site, wish, standing)
+        try:
+            outcome = attempt(plane, site, wish, standing, consent)
+        except _Unasked as unasked:
+            outcome = unasked.ask(consent)
         if outcome is not None and not (shown is None and outcome == Changed((site.document,))):
             return outcome
     raise StoreWriteError(
@@ -107,11 +115,14 @@ def activate(
     )
 
 
-def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -> Outcome | None:
+def _together(
+    plane: ControlPlane, site: Site, wish: Wish, standing: Standing, consent: Consent
+) -> Outcome | None:
     """Try in one transaction; None where somebody else was faster and it is worth another try."""
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
             ready = _begin(work, plane, site, wish, standing)
+            ready.check(consent)
             begun = ready.begun
             publication = publication_of(site, begun.deployment, ready.document, standing)
             landing = publish_inside(work, plane, publication)
@@ -129,11 +140,14 @@ def _together(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -
     return _activated(settled, begun, standing)
 
 
-def _in_steps(plane: ControlPlane, site: Site, wish: Wish, standing: Standing) -> Outcome | None:
+def _in_steps(
+    plane: ControlPlane, site: Site, wish: Wish, standing: Standing, consent: Consent
+) -> Outcome | None:
     """Try over two databases; None where somebody else was faster and it is worth another try."""
     try:
         with plane.store.transaction(claimed=plane.claimed) as work:
             ready = _begin(work, plane, site, wish, standing)
+            ready.check(consent)
     except _NotBegun as instead:
         return instead.refusal
     except Refused as refused:
@@ -150,6 +164,11 @@ class _Ready:
 
     begun: Begun
     document: Mapping[str, Any]
+
+    def check(self, consent: Consent) -> None:
+        """Raise, and with that roll the transaction back, where nobody was asked about it yet."""
+        if not consent.covers(self.document):
+            raise _Unasked(self)
 
 
 def _begin(
@@ -250,6 +269,21 @@ class _NotBegun(Exception):
 
     def __init__(self, refusal: Refusal | None) -> None:
         self.refusal = refusal
+
+
+class _Unasked(Exception):
+    """Rolls the release store's transaction back, for no lock waits for the program's answer."""
+
+    def __init__(self, ready: _Ready) -> None:
+        self._ready = ready
+
+    def ask(self, consent: Consent) -> ProgramRefuses | None:
+        """Return why the program would refuse it; None where it is worth another try."""
+        refusal = consent.ask(self._ready.document)
+        if refusal is None or refusal.flag is None:
+            return refusal
+        before = Parts.of(self._ready.begun.before)
+        return replace(refusal, stands=any(flag["name"] == refusal.flag for flag in before.flags))
 
 
 class _NotLanded(Exception):

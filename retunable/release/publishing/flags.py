@@ -23,7 +23,7 @@ Flags = tuple[Flag, ...]
 FlagChange = Callable[[dict[str, Any]], Flag | FlagRefused]
 """Makes another flag of the one that stands."""
 FlagsChange = Callable[[Flags], Flags | FlagRefused]
-"""Makes other flags of those that stand; whoever looks first may call it outside of any transaction."""
+"""Makes other flags of those that stand, and of the same ones the same: it is called at each try."""
 
 
 def flags_of(plane: ControlPlane, site: Site) -> Flags:

@@ -68,6 +68,20 @@ class FlagRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramRefuses:
+    """The program that runs would take nothing of the document; nothing was written.
+
+    ``field`` and ``flag`` are those that it is about, where it is about one alone. A flag that
+    ``stands`` was published before.
+    """
+
+    reason: str
+    field: str | None = None
+    flag: str | None = None
+    stands: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Overtaken:
     """What was decided on is not as it was; nothing was written."""
 
@@ -85,6 +99,7 @@ Refusal = (
     | NotActive
     | Overtaken
     | FlagRefused
+    | ProgramRefuses
     | AlreadyLive
 )
 Outcome = Activated | Refusal

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 from retunable.config.agent_config import AgentConfig
 from retunable.config.constraints import Constraints
@@ -12,6 +13,7 @@ from retunable.config.declaration import Declaration, document_key_of
 from retunable.config.fields import FIELDS
 from retunable.config.items import Item, Unreadable
 from retunable.errors import ConfigurationError
+from retunable.release.publishing.outcomes import ProgramRefuses
 from retunable.release.signing import SigningKey
 from retunable.release.store.release_store import ReleaseStore
 from retunable.release.writer import Publisher
@@ -65,17 +67,27 @@ class Standing:
     overrides: Mapping[str, Item | Unreadable]
 
 
+class Program(Protocol):
+    """The program behind an agent, as somebody reaches it."""
+
+    def refusal(self, document: Mapping[str, Any]) -> ProgramRefuses | None:
+        """Return why it would refuse a document; None where it takes it or cannot be asked."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPlane:
     """What operations act with: both stores, a signing key where one is configured.
 
-    ``claimed`` is whom the caller names beside the one who is logged in.
+    ``claimed`` is whom the caller names beside the one who is logged in. ``program`` is asked
+    before anything else becomes active; None asks nobody.
     """
 
     store: ReleaseStore
     publisher: Publisher
     key: SigningKey | None = None
     claimed: str | None = None
+    program: Program | None = None
 
 
 def look(plane: ControlPlane, site: Site) -> Standing:

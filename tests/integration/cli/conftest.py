@@ -18,6 +18,7 @@ from retunable.release.writer import ConfigurationWriter
 from retunable.sidecar.configuration import ConfigurationFile
 from retunable.sidecar.environment import store_url as sqlite_url
 from retunable.sidecar.files import configuration_file
+from tests.integration.cli.checked_store import AGENT, CheckedStore, save
 
 CHECKOUT = Path(__file__).parents[3]
 DOCUMENTED_TABLE = CHECKOUT / "dev" / "documented_table.sql"
@@ -115,3 +116,16 @@ def writer(store_url: str) -> Iterator[ConfigurationWriter]:
     opened = open_writer(StoreURL.parse(store_url))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def checked_store(
+    retune: Retune, tmp_path: Path, embedded_file: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CheckedStore]:
+    """A store in which version 1 is active, and which the commands find."""
+    monkeypatch.setenv("RETUNABLE_STORE", embedded_file)
+    save(retune)
+    assert retune("activate", AGENT, "1", "-m", "x").code == 0
+    made = CheckedStore(embedded_file, tmp_path)
+    yield made
+    made.writer.close()

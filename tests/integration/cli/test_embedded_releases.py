@@ -143,9 +143,12 @@ def test_an_override_is_taken_and_what_the_program_forbids_is_told_at_once(
     for_an_hour = ("--expires", "1h", "-m", "it loops", *go)
 
     held = retune("override", AGENT, "agent_role", "Night Watch", *for_an_hour)
-    forbidden = retune("override", AGENT, "llm_provider", "nobody", *for_an_hour)
+    refused = retune("override", AGENT, "llm_provider", "nobody", *for_an_hour)
+    forbidden = retune("override", AGENT, "llm_provider", "nobody", "--unchecked", *for_an_hour)
 
     assert taken(held) == (0, ["applied"])
+    assert held.json["check"]["pids"] == [example.process.pid]
+    assert (refused.code, refused.json["field"]) == (2, "provider")
     shown = retune("get", "agent_role").out
     assert re.search(r"from an override in config_aware_agent until \d{4}-\d\d-\d\d ", shown)
     assert taken(forbidden) == (4, ["rejected"])

@@ -214,11 +214,21 @@ CHECKED = {
     "what it allows": ({}, []),
     "a limit of the program": (
         {"max_iterations": 51},
-        [{"fields": ["max_iterations"], "reason": "must be at most 50 in this program"}],
+        [
+            {
+                "fields": ["max_iterations"],
+                "reason": "max_iterations must be at most 50 in this program",
+            }
+        ],
     ),
     "a tool that it has not": (
         {"tools": ["fly"]},
-        [{"fields": ["tools"], "reason": "names 'fly', which this program has not registered"}],
+        [
+            {
+                "fields": ["tools"],
+                "reason": "tools names 'fly', which this program has not registered",
+            }
+        ],
     ),
     "what is no value": (
         {"temperature": 9},
@@ -242,7 +252,7 @@ async def test_a_config_is_checked_against_what_the_program_allows(
     async with client_of(StandInAgent(declaration=declaration)) as client:
         reply = await client.post("/agent/config/check", json=config)
 
-    assert reply.json() == {"faults": faults}
+    assert reply.json() == {"faults": [{**fault, "flag": None} for fault in faults]}
 
 
 @pytest.mark.parametrize(
