@@ -14,7 +14,7 @@ import psutil
 
 from bench import propagation
 from bench.rig import Subject, environment
-from bench.series import Outcome, Series
+from bench.series import Outcome
 from dev.embedded import EmbeddedStack
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ SYNCS: Final = 150
 QUICK_SYNCS: Final = 20
 REST_SECONDS: Final = 0.03
 APPENDED_BYTES: Final = 12 * 1024
-MILLISECOND: Final = 0.001
 MOST_IDLE_PERCENT: Final = 2.0
 
 
@@ -56,7 +55,7 @@ def _disk(file: Path, *, syncs: int) -> str:
             log.write(bytes(APPENDED_BYTES))
             os.fdatasync(log.fileno())
             seconds.append(time.perf_counter() - began)
-    taken = Series(tuple(value / MILLISECOND for value in seconds))
+    taken = propagation.milliseconds(seconds)
     return f"the disk alone: {APPENDED_BYTES // 1024} KB and a sync, {taken.p50:.2f} / {taken.p99:.2f} ms"
 
 

@@ -74,13 +74,14 @@ def _compare(backend: str, subject: Subject, *, most_p50: float | None) -> Itera
             measure="propagation",
             quantity=f"{backend}, {case}: write → swapped",
             unit="ms",
-            floor=_milliseconds(seconds["floor"]),
-            ours=_milliseconds(seconds["ours"]),
+            floor=milliseconds(seconds["floor"]),
+            ours=milliseconds(seconds["ours"]),
             most_times_floor=MOST_TIMES_FLOOR[backend, case],
             most_p50=most_p50,
             most_p99=MOST_P99_MILLISECONDS,
         )
 
 
-def _milliseconds(seconds: Iterable[float]) -> Series:
+def milliseconds(seconds: Iterable[float]) -> Series:
+    """Return what was measured in seconds, in milliseconds."""
     return Series(tuple(value / MILLISECOND for value in seconds))

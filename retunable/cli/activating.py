@@ -127,8 +127,7 @@ def carry_out(
         output.line(line)
     if done.superseded_by is not None:
         output.line(f"generation {done.superseded_by} was published after it and stands now")
-    checked = desk.checked
-    for line in (*(checked.lines if checked else ()), *taken.lines):
+    for line in (*desk.check_lines, *taken.lines):
         output.line(line)
     output.result(
         {
@@ -138,7 +137,7 @@ def carry_out(
             "before": plain(done.before),
             "cleared": plain(done.cleared),
             "superseded_by": done.superseded_by,
-            "check": plain(checked),
+            "check": plain(desk.checked),
             "replicas": list(taken.replicas),
             "exit_code": int(taken.code),
         }

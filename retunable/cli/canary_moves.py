@@ -38,11 +38,10 @@ def move(place: Place, state: RolloutState, *, message: str, output: Output) -> 
             activated(done, desk.site)
         with desk.plane.store.snapshot() as work:
             now = rollouts.rollout(work, row.id) or row
-        checked = desk.checked
     output.line(f"{now.agent}: the canary of version {now.version} is {now.state}")
-    for line in checked.lines if checked else ():
+    for line in desk.check_lines:
         output.line(line)
-    output.result({"rollout": plain(now), "check": plain(checked)})
+    output.result({"rollout": plain(now), "check": plain(desk.checked)})
     return ExitCode.OK
 
 

@@ -62,13 +62,13 @@ def start(place: Place, wanted: Wanted, *, output: Output) -> ExitCode:
                 outcome="cannot_finish",
             )
         done = activated(start_rollout(desk.plane, desk.site, prepared.start), desk.site)
-        agent, environment, checked = desk.site.agent, desk.site.environment, desk.checked
+        agent, environment = desk.site.agent, desk.site.environment
     share = prepared.start.share
     output.line(
         f"{agent}: version {wanted.version} is the canary of {share['stages'][0]:g} % of users in "
         f"{environment} (generation {done.deployment.generation}); retune canary status {agent}"
     )
-    for line in checked.lines if checked else ():
+    for line in desk.check_lines:
         output.line(line)
     output.result(
         {
@@ -76,7 +76,7 @@ def start(place: Place, wanted: Wanted, *, output: Output) -> ExitCode:
             "environment": environment,
             "rollout": share["id"],
             "deployment": plain(done.deployment),
-            "check": plain(checked),
+            "check": plain(desk.checked),
             "estimate": prepared.start.plan["estimate"],
             "notes": list(prepared.notes),
             "obstacles": list(prepared.obstacles),

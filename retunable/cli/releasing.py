@@ -52,6 +52,11 @@ class Desk:
         """What the program said of what is published; None where nothing was to be asked."""
         return None if self.program is None else self.program.check
 
+    @property
+    def check_lines(self) -> tuple[str, ...]:
+        """What a person is told of that."""
+        return () if self.checked is None else self.checked.lines
+
 
 @contextmanager
 def release_store(place: Place, *, missing: Missing = "refuse") -> Iterator[ReleaseStore]:

@@ -123,6 +123,6 @@ def _activate(place: Place, one: Synced, output: Output) -> int | None:
         done = activated(activate(desk.plane, desk.site, wish), desk.site)
     new = done.deployment
     output.line(f"{new.agent}: version {new.version} is active in {new.environment}")
-    for line in desk.checked.lines if desk.checked else ():
+    for line in desk.check_lines:
         output.line(line)
     return new.generation

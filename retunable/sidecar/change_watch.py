@@ -88,16 +88,14 @@ class _Lookout:
 
     def _take_up(self) -> None:
         try:
-            self._file = _File(self._path)
+            self._file = _File(self._path, pace=self._make_pace, look=self._look)
         except sqlite3.Error:  # none there yet
             self._begin = self._loop.call_later(POLL_SECONDS, self._take_up)
-            return
-        self._pace = self._make_pace(self._path, self._look)
-        self._look()
+        else:
+            self._look()
 
     def _let_go(self) -> None:
         if self._file is not None:
-            self._pace.close()
             self._file.close()
             self._file = None
 
@@ -112,17 +110,17 @@ class _Lookout:
         found = file.has_commit()
         if found:
             self._found()
-        self._pace.go_on(found=found)
+        file.pace.go_on(found=found)
 
 
 class _File:
-    """The file that stands under a name now.
+    """The file that stands under a name now; its pace has it looked at.
 
     Raises:
         sqlite3.Error: none does.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, pace: MakePace, look: Look) -> None:
         self._path = path
         self._identity = identity(path)
         self._known_at = time.monotonic()
@@ -130,6 +128,7 @@ class _File:
         # A look that finds it locked is made again, not waited for.
         uri = f"{path.absolute().as_uri()}?mode=rw"
         self._connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+        self.pace = pace(path, look)
 
     @property
     def replaced(self) -> bool:
@@ -150,4 +149,5 @@ class _File:
         return version != before
 
     def close(self) -> None:
+        self.pace.close()
         self._connection.close()
